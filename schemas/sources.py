@@ -1,0 +1,44 @@
+"""A source: one configured inlet of a channel."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from schemas.subjects import Slug
+
+
+class SourceState(StrEnum):
+    """Whether the source is listened to."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class NewSource(BaseModel):
+    """A source as a person registers it; several secrets are all accepted at once, so that they can be rotated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slug: Slug
+    channel: Slug
+    settings: dict[str, Any] = Field(default_factory=dict)
+    secret: SecretStr | Annotated[list[SecretStr], Field(max_length=5)] | None = None
+
+    @property
+    def secrets(self) -> list[str]:
+        """The secrets in clear: for the store only, never for a log or an answer."""
+        given = self.secret if isinstance(self.secret, list) else [self.secret] if self.secret else []
+        return [secret.get_secret_value() for secret in given]
+
+
+class Source(BaseModel):
+    """A source as it is shown: never with its secrets."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workspace: str
+    slug: str
+    channel: str
+    settings: dict[str, Any]
+    state: SourceState
