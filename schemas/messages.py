@@ -106,7 +106,7 @@ class RawMessage(BaseModel):
     @property
     def message_id(self) -> str:
         """The ``Nats-Msg-Id``: the same revision sent twice inside the duplicate window is stored once."""
-        return f"{self.key}/{self.revision}/{self.digest}"
+        return sha256("\x1f".join((*self.key, str(self.revision), self.digest)).encode()).hexdigest()[:32]
 
 
 class MessageLine(BaseModel):

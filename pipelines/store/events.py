@@ -1,12 +1,12 @@
 """Events and their outbox: a change is told in the transaction that makes it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.types.json import Jsonb
 
 from schemas.events import EventType
 
@@ -41,7 +41,7 @@ async def append(conn: AsyncConnection[Any], events: Sequence[NewEvent]) -> None
             "actors": [event.actor for event in events],
             "tasks": [event.task for event in events],
             "messages": [event.message for event in events],
-            "data": [Jsonb(event.data) for event in events],
+            "data": [json.dumps(event.data) for event in events],
         },
     )
 
@@ -49,11 +49,11 @@ async def append(conn: AsyncConnection[Any], events: Sequence[NewEvent]) -> None
 _APPEND = """
 with given as (
     select * from unnest(%(workspaces)s::text[], %(types)s::text[], %(actors)s::text[], %(tasks)s::uuid[],
-                         %(messages)s::bigint[], %(data)s::jsonb[])
+                         %(messages)s::bigint[], %(data)s::text[])
         with ordinality as given(workspace, type, actor, task, message, data, place)
 ), told as (
     insert into events (workspace, type, actor, task, message, data)
-    select workspace, type, actor, task, message, data from given order by place
+    select workspace, type, actor, task, message, data::jsonb from given order by place
     returning seq
 ), pending as (
     insert into outbox (seq) select seq from told

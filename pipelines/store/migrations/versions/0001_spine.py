@@ -9,6 +9,6 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Run the SQL file beside this one, as it stands."""
+    """Run the SQL file beside this one, as it stands: without parameters, a percent sign is a percent sign."""
     script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    op.get_bind().exec_driver_sql(script)
+    op.get_bind().connection.cursor().execute(script)

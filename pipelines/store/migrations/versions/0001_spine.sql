@@ -72,9 +72,9 @@ create table messages (
     processed_at timestamptz not null default clock_timestamp(),
     text text not null,
     language text not null,
-    links text[] not null default '{}',
-    mentions text[] not null default '{}',
-    attachments text[] not null default '{}',
+    links jsonb not null default '[]',
+    mentions jsonb not null default '[]',
+    attachments jsonb not null default '[]',
     payload jsonb not null default '{}',
     deleted boolean generated always as (kind = 'delete') stored,
     unique (workspace, source, external_id)

@@ -1,0 +1,105 @@
+"""Who may publish and hear what on NATS: one user a role, nothing more than its work needs."""
+
+from dataclasses import dataclass
+
+_API = "$JS.API"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The subjects of one user; everything else is denied.
+
+    Answers to its requests reach a user in its own inbox only, so that nobody reads those of another.
+    """
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...] = ()
+
+
+def inbox_prefix(user: str) -> str:
+    """Name the inbox that the user must connect with.
+
+    >>> inbox_prefix("api")
+    '_INBOX_api'
+    """
+    return f"_INBOX_{user}"
+
+
+def _read(stream: str) -> tuple[str, ...]:
+    return (
+        f"{_API}.STREAM.INFO.{stream}",
+        f"{_API}.STREAM.MSG.GET.{stream}",
+        f"{_API}.DIRECT.GET.{stream}",
+        f"{_API}.DIRECT.GET.{stream}.>",
+    )
+
+
+def _consume(stream: str, *durables: str) -> tuple[str, ...]:
+    """Make a durable anew when it was deleted, fetch from it and acknowledge."""
+    each = (
+        (
+            f"{_API}.CONSUMER.INFO.{stream}.{durable}",
+            f"{_API}.CONSUMER.CREATE.{stream}.{durable}",
+            f"{_API}.CONSUMER.CREATE.{stream}.{durable}.>",
+            f"{_API}.CONSUMER.DURABLE.CREATE.{stream}.{durable}",
+            f"{_API}.CONSUMER.MSG.NEXT.{stream}.{durable}",
+            f"$JS.ACK.{stream}.{durable}.>",
+        )
+        for durable in durables
+    )
+    return (f"{_API}.STREAM.INFO.{stream}", *(subject for subjects in each for subject in subjects))
+
+
+HTTP_CHANNELS = ("webhook",)
+"""The channels whose messages come in through connectors/inlets.py."""
+
+PERMISSIONS: dict[str, Grant] = {
+    "admin": Grant(publish=(">",), subscribe=(">",)),
+    "operator": Grant(
+        publish=(
+            "raw.>",
+            "bulk.>",
+            "commands.>",
+            f"{_API}.INFO",
+            f"{_API}.STREAM.NAMES",
+            f"{_API}.STREAM.LIST",
+            f"{_API}.STREAM.INFO.>",
+            f"{_API}.CONSUMER.INFO.>",
+            f"{_API}.CONSUMER.LIST.>",
+            f"{_API}.CONSUMER.NAMES.>",
+            *_read("DEAD"),
+        ),
+    ),
+    "api": Grant(
+        publish=(
+            "raw.*.api.>",
+            f"{_API}.INFO",
+            f"{_API}.STREAM.NAMES",
+            f"{_API}.STREAM.INFO.>",
+            f"{_API}.CONSUMER.INFO.>",
+            f"{_API}.CONSUMER.CREATE.RESULTS",
+            f"{_API}.CONSUMER.CREATE.RESULTS.>",
+            f"{_API}.CONSUMER.DELETE.RESULTS.>",
+            f"{_API}.CONSUMER.MSG.NEXT.RESULTS.>",
+            *_read("RESULTS"),
+            "$JS.ACK.RESULTS.>",
+            "$JS.FC.RESULTS.>",
+        ),
+    ),
+    "inlets": Grant(publish=tuple(f"raw.*.{channel}.>" for channel in HTTP_CHANNELS)),
+    "files": Grant(publish=("bulk.*.files.>",)),
+    "flow": Grant(publish=(*_consume("RAW", "flow-live", "flow-bulk"), "dead.>")),
+    "relay": Grant(publish=("results.>", *_read("RESULTS"))),
+    "lanes": Grant(
+        publish=(*_consume("DEAD", "bury"), *_consume("COMMANDS", "commands"), f"{_API}.STREAM.NAMES", "dead.>"),
+    ),
+    "keeper": Grant(
+        publish=(
+            f"{_API}.STREAM.INFO.RAW",
+            f"{_API}.CONSUMER.LIST.RAW",
+            f"{_API}.CONSUMER.NAMES.RAW",
+            f"{_API}.CONSUMER.INFO.RAW.*",
+            f"{_API}.STREAM.PURGE.RAW",
+        ),
+    ),
+}

@@ -1,0 +1,128 @@
+"""What the environment may set: read here, once, and passed down as values."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Settings(BaseSettings):
+    """The settings of every role; ``docs/settings.md`` lists them, and a test fails where it does not.
+
+    Without DATABASE_URL and NATS_URL, ``up`` and ``demo`` run embedded servers and set both for their roles.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TASKTRACKER_", extra="ignore", populate_by_name=True)
+
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    """postgresql://… of a role that owns the schema (or, in a role's process, of one that may take on the others)."""
+
+    nats_url: SecretStr | None = Field(default=None, validation_alias="NATS_URL")
+    """nats://… of the server; user and password come from ``credentials`` where that is set."""
+
+    pg_bin: Path | None = Field(default=None, validation_alias="PG_BIN")
+    """Folder of initdb and postgres for the embedded PostgreSQL, instead of the ones that come with the package."""
+
+    credentials: Path | None = None
+    """JSON file with a password for each database role and NATS user; without it the URLs serve all roles."""
+
+    data: Path = Path(".local")
+    """Folder of the embedded servers, their logs and the access token."""
+
+    host: str = "127.0.0.1"
+    """Address that the api listens on."""
+
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port that the api listens on; ``up`` takes the next free one when it is taken, 0 picks any."""
+
+    hosts: Annotated[tuple[str, ...], NoDecode] = LOOPBACK
+    """Host names, separated by commas, under which the api may be reached; others are refused."""
+
+    token: SecretStr | None = None
+    """Access token of the api; without it, the one in the file ``token`` of the data folder."""
+
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port on which a role other than the api shows its metrics on ``host``; 0 shows none."""
+
+    log_level: str = "INFO"
+    """Least severe level that is logged: DEBUG, INFO, WARNING or ERROR."""
+
+    nats_durable: bool = True
+    """Whether the embedded NATS writes to the disk before it acknowledges; off is faster and loses on a power cut."""
+
+    raw_max_bytes: int = Field(default=2 * 1024**3, ge=1024**2)
+    """Bytes that the stream of raw messages may take; when it is full, inlets answer 503."""
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("is one of DEBUG, INFO, WARNING, ERROR")
+        return value.upper()
+
+    def database(self, role: str) -> str:
+        """Write the database's address for ``read``, ``write`` or ``migrate``; it may hold a password.
+
+        With credentials each role logs in by itself; without, DATABASE_URL's own login takes the role on.
+        """
+        if self.database_url is None:
+            raise SettingMissing(
+                "DATABASE_URL is not set: give it, or start the embedded servers with `tasktracker up`"
+            )
+        url, name = self.database_url.get_secret_value(), f"tasktracker_{role}"
+        password = self._password("postgres", name)
+        if password is not None:
+            return _with_login(url, name, password)
+        if role == "migrate":
+            return url
+        joint = "&" if "?" in url else "?"
+        return f"{url}{joint}options={quote(f'-c role={name}')}"
+
+    def nats(self, user: str) -> str:
+        """Write the NATS address for a user; it may hold a password."""
+        if self.nats_url is None:
+            raise SettingMissing("NATS_URL is not set: give it, or start the embedded servers with `tasktracker up`")
+        url = self.nats_url.get_secret_value()
+        password = self._password("nats", user)
+        return url if password is None else _with_login(url, user, password)
+
+    def access_token(self) -> str:
+        """Return the api's token; raises SettingMissing where there is none."""
+        if self.token is not None and self.token.get_secret_value():
+            return self.token.get_secret_value()
+        try:
+            return (self.data / "token").read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingMissing(f"no access token: set TASKTRACKER_TOKEN, or see to {self.data / 'token'}") from error
+
+    def _password(self, server: str, name: str) -> str | None:
+        if self.credentials is None:
+            return None
+        try:
+            known = json.loads(self.credentials.read_text(encoding="utf-8"))[server]
+        except (OSError, ValueError, KeyError) as error:
+            raise SettingMissing(f"TASKTRACKER_CREDENTIALS: {self.credentials} cannot be read") from error
+        password = known.get(name)
+        if not isinstance(password, str):
+            raise SettingMissing(f"TASKTRACKER_CREDENTIALS: no password for {name} of {server}")
+        return password
+
+
+class SettingMissing(Exception):
+    """A setting that this command needs is not there; the text says which, and what to do."""
+
+
+def _with_login(url: str, user: str, password: str) -> str:
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{place}"))

@@ -1,0 +1,99 @@
+"""The end of the flow: commit, then acknowledge; what cannot be stored is buried with its reason."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+import nats.errors
+import psycopg
+from nats.aio.client import Client
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from pipelines import metrics
+from pipelines.burial import bury
+from pipelines.carry import Carried, Delivery, Refusal
+from pipelines.intake import Intake
+from pipelines.store.messages import Persisted, persist
+from schemas.errors import Unavailable
+from schemas.tasks import Extracted
+
+_log = logging.getLogger(__name__)
+
+Item: TypeAlias = Carried[Extracted]
+Pool: TypeAlias = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
+
+OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.ProgrammingError, PoolTimeout, OSError)
+"""The database is away, busy, full or of another shape: the messages are not to blame, so they wait."""
+
+_FIRST_DELAY_SECONDS, _LAST_DELAY_SECONDS = 0.1, 2.0
+_STOP_SECONDS = 5.0
+"""How long a batch goes on trying after the flow was asked to stop; what is left is redelivered."""
+
+
+class Stopped(Exception):
+    """The flow was asked to stop while the database was away; nothing of the batch was acknowledged."""
+
+
+class Committer:
+    """Stores batches in the order in which they come, one transaction each, and acknowledges them afterwards."""
+
+    def __init__(self, pool: Pool, nc: Client, intake: Intake) -> None:
+        self._pool = pool
+        self._nc = nc
+        self._intake = intake
+        self._turn = asyncio.Lock()
+
+    async def commit(self, batch: Sequence[Item]) -> None:
+        """Store a batch, bury what cannot be used, and acknowledge all of it; raises Stopped."""
+        refused = [(item.delivery, item.value) for item in batch if isinstance(item.value, Refusal)]
+        good = [item for item in batch if not isinstance(item.value, Refusal)]
+        async with self._turn:
+            refused += await self._store(good)
+        for delivery, refusal in refused:
+            await self._insist(lambda d=delivery, r=refusal: bury(self._nc, d, r))  # type: ignore[misc]
+        metrics.MESSAGES.labels("refused").inc(len(refused))
+        await self._intake.acknowledge([item.delivery for item in batch])
+
+    async def _store(self, items: Sequence[Item]) -> list[tuple[Delivery, Refusal]]:
+        """Store items in one transaction; where one of them spoils it, halve until the culprit is alone."""
+        if not items:
+            return []
+        try:
+            outcome = await self._insist(lambda: self._persist(items))
+        except Stopped:
+            raise
+        except Exception as error:  # a host: poison, to be found by bisecting
+            if len(items) == 1:
+                reason = f"{type(error).__name__}: {error}"[:500]
+                _log.warning("one message cannot be stored: %s", type(error).__name__)
+                return [(items[0].delivery, Refusal("persist", reason))]
+            half = len(items) // 2
+            return [*await self._store(items[:half]), *await self._store(items[half:])]
+        metrics.MESSAGES.labels("inserted").inc(outcome.inserted)
+        metrics.MESSAGES.labels("advanced").inc(outcome.advanced)
+        metrics.MESSAGES.labels("unchanged").inc(outcome.unchanged)
+        return [(items[place].delivery, Refusal("persist", reason)) for place, reason in outcome.refused]
+
+    async def _persist(self, items: Sequence[Item]) -> Persisted:
+        async with self._pool.connection() as conn:
+            return await persist(conn, [item.value for item in items if not isinstance(item.value, Refusal)])
+
+    async def _insist(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        """Try until it works, or fails for a reason that lies in the message."""
+        delay, stopped_at = _FIRST_DELAY_SECONDS, None
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                outcome = await attempt()
+                metrics.PAUSED.set(0)
+                return outcome
+            except (*OUTAGE, Unavailable, nats.errors.Error) as error:
+                metrics.PAUSED.set(1)
+                _log.warning("paused, trying again: %s", str(error).partition("\n")[0] or repr(error))
+            if self._intake.stopping.is_set():
+                stopped_at = stopped_at or loop.time()
+                if loop.time() - stopped_at > _STOP_SECONDS:
+                    raise Stopped
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LAST_DELAY_SECONDS)

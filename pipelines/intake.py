@@ -1,0 +1,215 @@
+"""What the flow has taken from NATS and not settled yet: live messages first, all of them kept alive."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import count
+from threading import Event, Lock
+from time import monotonic
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig
+
+from pipelines import metrics
+from pipelines.carry import Delivery
+from schemas.subjects import Durable, Stream
+
+_log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Messages asked for in one pull, and handed to the flow at once."""
+
+LIVE_ROOM, BULK_ROOM = 2_000, 1_000
+"""Messages of each durable that may wait here: enough to overlap pulls, few enough to keep alive."""
+
+_PULL_SECONDS = 5.0
+_KEEP_ALIVE_SECONDS = 6.0
+"""Less than a third of the durables' ack_wait (20 s): two in a row may be lost."""
+
+
+class _Pull:
+    """One durable: its waiting messages and the pulls that are out."""
+
+    def __init__(self, durable: Durable, room: int, inbox: str) -> None:
+        self.durable = durable
+        self.room = room
+        self.inbox = inbox
+        self.waiting: deque[Delivery] = deque()
+        self.out: dict[str, list[float]] = {}  # token -> [messages still to come, deadline]
+        self.remake = False
+
+    def arrived(self, delivery: Delivery) -> None:
+        """Take in a message; it counts against the oldest pull, for it does not say which one it answers."""
+        self.waiting.append(delivery)
+        for token, pull in self.out.items():
+            pull[0] -= 1
+            if pull[0] <= 0:
+                del self.out[token]
+            break
+
+    def wants_more(self) -> bool:
+        """Say whether there is room for one more pull."""
+        now = monotonic()
+        for token in [token for token, (_, deadline) in self.out.items() if deadline < now]:
+            del self.out[token]  # a pull may stay silent after a reconnect
+        return len(self.waiting) + sum(int(left) for left, _ in self.out.values()) + BATCH <= self.room
+
+
+class Intake:
+    """Pulls from the two durables over overlapping requests; ``take`` and ``wait`` are for the flow's own thread."""
+
+    def __init__(self, nc: Client, consumers: Mapping[Durable, ConsumerConfig]) -> None:
+        self._nc = nc
+        self._consumers = consumers
+        self._pulls = [
+            _Pull(Durable.LIVE, LIVE_ROOM, nc.new_inbox()),
+            _Pull(Durable.BULK, BULK_ROOM, nc.new_inbox()),
+        ]
+        self._held: dict[str, float] = {}  # reply -> when the server last heard of it
+        self._held_lock = Lock()
+        self._kick = asyncio.Event()
+        self._arrived = Event()
+        self._tokens = map(str, count())
+        self._tasks: list[asyncio.Task[None]] = []
+        self._loop = asyncio.get_running_loop()
+        self.stopping = Event()
+
+    async def start(self) -> None:
+        """Make the durables where they are missing, and begin to pull."""
+        for pull in self._pulls:
+            await self._ensure(pull)
+            await self._nc.subscribe(
+                f"{pull.inbox}.*", cb=_receiver(self, pull), pending_msgs_limit=-1, pending_bytes_limit=-1
+            )
+        self._tasks = [asyncio.create_task(self._pull()), asyncio.create_task(self._keep_alive())]
+
+    async def close(self) -> None:
+        """Give back what nobody took, so that another replica has it at once."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = [delivery for pull in self._pulls for delivery in pull.waiting]
+        for delivery in left:
+            with suppress(nats.errors.Error):
+                await self._nc.publish(delivery.reply, b"-NAK")
+        self._forget(left)
+
+    def take(self, limit: int = BATCH) -> list[Delivery]:
+        """Take up to ``limit`` waiting messages, live ones first; never waits."""
+        batch: list[Delivery] = []
+        for pull in self._pulls:
+            with suppress(IndexError):
+                while len(batch) < limit:
+                    batch.append(pull.waiting.popleft())
+        if batch:
+            self._loop.call_soon_threadsafe(self._kick.set)
+        return batch
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a message is there, the intake is stopped, or ``seconds`` have passed."""
+        self._arrived.clear()
+        if not any(pull.waiting for pull in self._pulls) and not self.stopping.is_set():
+            self._arrived.wait(seconds)
+
+    def stop(self) -> None:
+        """Hand out nothing more; safe in a signal handler."""
+        self.stopping.set()
+        self._arrived.set()
+
+    async def acknowledge(self, deliveries: list[Delivery]) -> None:
+        """Tell NATS that these are done; one that gets lost leads to a redelivery, which adds nothing."""
+        self._forget(deliveries)
+        with suppress(nats.errors.Error):
+            for delivery in deliveries:
+                await self._nc.publish(delivery.reply, b"+ACK")
+
+    def reconnected(self) -> None:
+        """Ask anew: the server has forgotten the pulls that were out."""
+        for pull in self._pulls:
+            pull.out.clear()
+        self._kick.set()
+
+    def _forget(self, deliveries: list[Delivery]) -> None:
+        with self._held_lock:
+            for delivery in deliveries:
+                self._held.pop(delivery.reply, None)
+            metrics.HELD.set(len(self._held))
+
+    def hold(self, delivery: Delivery, pull: _Pull) -> None:
+        """Take a message in and keep it alive from now on."""
+        with self._held_lock:
+            self._held[delivery.reply] = monotonic()
+        pull.arrived(delivery)
+        self._arrived.set()
+
+    async def answered(self, pull: _Pull, token: str, status: str, description: str) -> None:
+        """Note that a pull ended without (all of) its messages."""
+        pull.out.pop(token, None)
+        gone = status == "503" or (status == "409" and "Consumer" in description and "Deleted" in description)
+        if gone and not pull.remake:
+            _log.warning("durable %s is gone (%s %s): making it anew", pull.durable, status, description)
+            pull.remake = True
+        if status not in ("404", "408"):
+            _log.info("pull from %s ended: %s %s", pull.durable, status, description)
+        self._kick.set()
+
+    async def _pull(self) -> None:
+        while True:
+            for pull in self._pulls:
+                with suppress(nats.errors.Error):
+                    await self._ask(pull)
+            self._kick.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._kick.wait(), 1.0)
+
+    async def _ask(self, pull: _Pull) -> None:
+        if not self._nc.is_connected:
+            return
+        if pull.remake:
+            await self._ensure(pull)
+            pull.remake = False
+        while not self.stopping.is_set() and pull.wants_more():
+            token = next(self._tokens)
+            pull.out[token] = [BATCH, monotonic() + _PULL_SECONDS + 1]
+            request = json.dumps({"batch": BATCH, "expires": int(_PULL_SECONDS * 1e9)}).encode()
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{Stream.RAW}.{pull.durable}"
+            await self._nc.publish(subject, request, reply=f"{pull.inbox}.{token}")
+
+    async def _ensure(self, pull: _Pull) -> None:
+        js = self._nc.jetstream(timeout=5)
+        try:
+            await js.consumer_info(Stream.RAW, pull.durable)
+        except nats.js.errors.NotFoundError:
+            await js.add_consumer(Stream.RAW, config=self._consumers[pull.durable])
+
+    async def _keep_alive(self) -> None:
+        """Tell NATS that we still work on what we hold, however long the database is away: no delivery is spent."""
+        while True:
+            await asyncio.sleep(1.0)
+            now = monotonic()
+            with self._held_lock:
+                late = [reply for reply, since in self._held.items() if now - since > _KEEP_ALIVE_SECONDS]
+                self._held.update(dict.fromkeys(late, now))
+                metrics.HELD.set(len(self._held))
+            with suppress(nats.errors.Error):
+                for reply in late:
+                    await self._nc.publish(reply, b"+WPI")
+
+
+def _receiver(intake: Intake, pull: _Pull):  # type: ignore[no-untyped-def]  # nats-py gives its callbacks no name
+    async def receive(message: Msg) -> None:
+        if message.headers and "Status" in message.headers and not message.reply:
+            token = message.subject.rsplit(".", 1)[1]
+            headers = message.headers
+            if headers["Status"] != "100":
+                await intake.answered(pull, token, headers["Status"], headers.get("Description", ""))
+            return
+        intake.hold(Delivery(message.reply, message.subject, message.data), pull)
+
+    return receive

@@ -1,0 +1,1 @@
+"""Judges: is there work in a message, and of which kind? Fast, no I/O."""

@@ -1,0 +1,1 @@
+"""Lanes: whatever waits or looks around, each a FastStream consumer on a durable of its own."""

@@ -1,0 +1,1 @@
+"""Reading: what a text says, in plain functions from text to values."""

@@ -1,0 +1,1 @@
+"""Stages: from one shape to the next; list in, list out."""
