@@ -6,7 +6,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from schemas.messages import RawMessage
 
@@ -72,3 +72,9 @@ class Publisher(Protocol):
     async def publish(self, messages: Sequence[RawMessage], *, bulk: bool = False) -> None:
         """Return when every message is on NATS's disk. Raises Unavailable, Full or TooLarge."""
         ...
+
+
+def why(error: ValidationError) -> str:
+    """Say where a shape was not met and how, never with which value: a refusal is not an echo."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)[:5]
+    return "; ".join(f"{'.'.join(str(step)[:60] for step in each['loc'])}: {each['msg']}" for each in found)

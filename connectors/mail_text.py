@@ -13,6 +13,7 @@ from email.policy import compat32
 from email.utils import parseaddr, parsedate_to_datetime
 from hashlib import sha256
 from html import escape
+from typing import TypeAlias
 
 from schemas.messages import TextFormat
 
@@ -20,9 +21,12 @@ MAX_ATTACHMENTS = 100
 MAX_NAME = 512
 
 # Codecs of Python that no mail means; the first two take quadratic time.
-_NOT_CHARSETS = {"punycode", "idna", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape"}
+_NOT_CHARSETS = {"punycode", "idna", "unicode-escape", "raw-unicode-escape"}
 
-_PART = Message[str, str]
+_BETWEEN = "raw-unicode-escape"
+"""How decode_header hands over what stands between encoded words."""
+
+_Part: TypeAlias = "Message[str, str]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def parse_date(written: str) -> datetime | None:
         return None
 
 
-def _text(mail: _PART) -> tuple[str, TextFormat]:
+def _text(mail: _Part) -> tuple[str, TextFormat]:
     subject = " ".join(_header(mail, "Subject").split())
     plain = [_content(part) for part in _leaves(mail) if _is_text(part, "text/plain")]
     html = [_content(part) for part in _leaves(mail) if _is_text(part, "text/html")]
@@ -92,7 +96,7 @@ def _text(mail: _PART) -> tuple[str, TextFormat]:
     return "\n\n".join(text.strip() for text in (subject, *plain) if text.strip()), TextFormat.PLAIN
 
 
-def _leaves(mail: _PART) -> Iterator[_PART]:
+def _leaves(mail: _Part) -> Iterator[_Part]:
     """Walk the parts that hold something; a mail within a mail is an attachment, its text is somebody else's."""
     waiting = [mail]
     while waiting:
@@ -104,35 +108,39 @@ def _leaves(mail: _PART) -> Iterator[_PART]:
             yield part
 
 
-def _is_text(part: _PART, content_type: str) -> bool:
-    return part.get_content_type() == content_type and not _attached(part)
+def _is_text(part: _Part, content_type: str) -> bool:
+    # a leaf that calls itself multipart has lost its boundary: better its raw text than none
+    found = "text/plain" if part.get_content_maintype() == "multipart" else part.get_content_type()
+    return found == content_type and not _attached(part)
 
 
-def _attached(part: _PART) -> bool:
+def _attached(part: _Part) -> bool:
     return part.get_content_disposition() == "attachment" or bool(_filename(part))
 
 
-def _attachments(mail: _PART) -> Iterator[str]:
-    parts = [part for part in _leaves(mail) if _attached(part) or part.get_content_maintype() not in ("text",)]
+def _attachments(mail: _Part) -> Iterator[str]:
+    parts = [
+        part for part in _leaves(mail) if _attached(part) or part.get_content_maintype() not in ("text", "multipart")
+    ]
     for part in parts[:MAX_ATTACHMENTS]:
         yield _name(_filename(part)) or part.get_content_type()[:MAX_NAME]
 
 
-def _filename(part: _PART) -> str:
+def _filename(part: _Part) -> str:
     try:
         return _words(part.get_filename() or "")
     except (LookupError, ValueError, TypeError):  # a charset or an encoding of RFC 2231 that there is not
         return "unreadable name"
 
 
-def _content(part: _PART) -> str:
+def _content(part: _Part) -> str:
     content = part.get_payload(decode=True)
-    if not isinstance(content, bytes):
+    if not isinstance(content, bytes):  # a multipart that promised parts and has none
         return ""
     return _clean(_decode(content, part.get_content_charset("utf-8")))
 
 
-def _header(mail: _PART, name: str) -> str:
+def _header(mail: _Part, name: str) -> str:
     """Decode a header; '' when there is none."""
     for found, value in mail.raw_items():
         if found.lower() == name.lower():
@@ -149,14 +157,14 @@ def _words(written: str) -> str:
         parts = [(written, None)]
     return _clean(
         "".join(
-            part if isinstance(part, str) else _decode(part, charset) if charset else part.decode("raw-unicode-escape")
+            part if isinstance(part, str) else _decode(part, charset) if charset else part.decode(_BETWEEN, "replace")
             for part, charset in parts
         )
     )
 
 
 def _decode(content: bytes, charset: str) -> str:
-    for candidate in (charset.split("*")[0], "utf-8"):
+    for candidate in (charset.partition("*")[0], "utf-8"):
         try:
             if codecs.lookup(candidate).name not in _NOT_CHARSETS:
                 return content.decode(candidate)
@@ -170,11 +178,13 @@ def _clean(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "ignore").decode()
 
 
-def _id(mail: _PART, name: str) -> str | None:
+def _id(mail: _Part, name: str) -> str | None:
     """Take the first message id of a header, without its brackets."""
     written = _header(mail, name)
     found = re.search(r"<\s*([^<>]+?)\s*>", written)
     value = found[1] if found else "".join(written.split()[:1])
+    if not value:
+        return None
     # cutting could make two ids one
     return value if len(value) <= MAX_NAME else f"sha256-{sha256(value.encode()).hexdigest()[:40]}"
 

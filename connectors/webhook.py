@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from standardwebhooks.webhooks import EmptyWebhookSecretError, WebhookVerificationError
 from standardwebhooks.webhooks import Webhook as Signature
 
-from connectors.contract import KnownSource, Refused
+from connectors.contract import KnownSource, Refused, why
 from connectors.json_pointer import Pointer, resolve
 from schemas.messages import MessageLine, Origin, RawMessage, storable
 
@@ -87,7 +87,7 @@ def _settings(source: KnownSource) -> WebhookSettings:
     try:
         return WebhookSettings.model_validate(source.settings)
     except ValidationError as error:
-        raise Refused(HTTPStatus.CONFLICT, f"The source's settings cannot be used: {_why(error)}.") from None
+        raise Refused(HTTPStatus.CONFLICT, f"The source's settings cannot be used: {why(error)}.") from None
 
 
 def _parse(body: bytes) -> Any:
@@ -123,7 +123,7 @@ def _line(item: Any, default_id: str | None, settings: WebhookSettings, source: 
     try:
         return MessageLine.model_validate(fields | {"source": source.slug})
     except ValidationError as error:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{_why(error)}.") from None
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{why(error)}.") from None
 
 
 def _mapped(item: dict[str, Any], settings: WebhookSettings) -> dict[str, Any]:
@@ -155,9 +155,3 @@ def _keepable(value: Any, depth: int) -> None:
         for key, item in value.items():
             storable(key)
             _keepable(item, depth - 1)
-
-
-def _why(error: ValidationError) -> str:
-    """Say where and what, never the value: an answer is not an echo."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)[:5]
-    return "; ".join(f"{'.'.join(str(step)[:60] for step in each['loc'])}: {each['msg']}" for each in found)

@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+_OR_UP = "give it, or start the embedded servers with `tasktracker up`"
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -91,7 +93,7 @@ class Settings(BaseSettings):
     def nats(self, user: str) -> str:
         """Write the NATS address for a user; it may hold a password."""
         if self.nats_url is None:
-            raise SettingMissing("NATS_URL is not set: give it, or start the embedded servers with `tasktracker up`")
+            raise SettingMissing(f"NATS_URL is not set: {_OR_UP}")
         url = self.nats_url.get_secret_value()
         password = self._password("nats", user)
         return url if password is None else _with_login(url, user, password)

@@ -1,10 +1,11 @@
 """Burying: what cannot be used goes to the stream of dead letters, with its reason."""
 
+from typing import NamedTuple
+
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
-from pipelines.carry import Delivery, Refusal
 from schemas import subjects
 from schemas.dead import dead_letter_id
 from schemas.errors import Unavailable
@@ -15,15 +16,28 @@ SUBJECT, REASON = "Tasktracker-Subject", "Tasktracker-Reason"
 MAX_REASON = 500
 
 
-async def bury(nc: Client, delivery: Delivery, refusal: Refusal) -> None:
-    """Return when the dead letter is on NATS's disk; raises Unavailable. Twice the same is stored once."""
+class Letter(NamedTuple):
+    """A dead letter as it is published; twice the same is stored once."""
+
+    subject: str
+    body: bytes
+    headers: dict[str, str]
+
+
+def letter(subject: str, body: bytes, *, stage: str, reason: str) -> Letter:
+    """Write the dead letter of a message that came on ``subject``."""
     headers = {
-        "Nats-Msg-Id": str(dead_letter_id(delivery.subject, refusal.stage, delivery.body)),
-        SUBJECT: delivery.subject,
-        REASON: one_line(refusal.reason),
+        "Nats-Msg-Id": str(dead_letter_id(subject, stage, body)),
+        SUBJECT: subject,
+        REASON: one_line(reason),
     }
+    return Letter(subjects.dead(stage), body, headers)
+
+
+async def bury(nc: Client, dead: Letter) -> None:
+    """Return when the dead letter is on NATS's disk; raises Unavailable."""
     try:
-        await nc.jetstream(timeout=5).publish(subjects.dead(refusal.stage), delivery.body, headers=headers)
+        await nc.jetstream(timeout=5).publish(dead.subject, dead.body, headers=dead.headers)
     except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
         raise Unavailable(f"the dead letter was not confirmed: {error!r}") from error
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import nats.errors
@@ -11,7 +12,7 @@ from nats.aio.client import Client
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from pipelines import metrics
-from pipelines.burial import bury
+from pipelines.burial import bury, letter
 from pipelines.carry import Carried, Delivery, Refusal
 from pipelines.intake import Intake
 from pipelines.store.messages import Persisted, persist
@@ -51,7 +52,8 @@ class Committer:
         async with self._turn:
             refused += await self._store(good)
         for delivery, refusal in refused:
-            await self._insist(lambda d=delivery, r=refusal: bury(self._nc, d, r))  # type: ignore[misc]
+            dead = letter(delivery.subject, delivery.body, stage=refusal.stage, reason=refusal.reason)
+            await self._insist(partial(bury, self._nc, dead))
         metrics.MESSAGES.labels("refused").inc(len(refused))
         await self._intake.acknowledge([item.delivery for item in batch])
 
@@ -60,7 +62,7 @@ class Committer:
         if not items:
             return []
         try:
-            outcome = await self._insist(lambda: self._persist(items))
+            outcome = await self._insist(partial(self._persist, items))
         except Stopped:
             raise
         except Exception as error:  # a host: poison, to be found by bisecting

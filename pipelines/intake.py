@@ -14,6 +14,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js.api import ConsumerConfig
 
 from pipelines import metrics
@@ -29,7 +30,7 @@ LIVE_ROOM, BULK_ROOM = 2_000, 1_000
 """Messages of each durable that may wait here: enough to overlap pulls, few enough to keep alive."""
 
 _PULL_SECONDS = 5.0
-_KEEP_ALIVE_SECONDS = 6.0
+KEEP_ALIVE_SECONDS = 6.0
 """Less than a third of the durables' ack_wait (20 s): two in a row may be lost."""
 
 
@@ -64,9 +65,16 @@ class _Pull:
 class Intake:
     """Pulls from the two durables over overlapping requests; ``take`` and ``wait`` are for the flow's own thread."""
 
-    def __init__(self, nc: Client, consumers: Mapping[Durable, ConsumerConfig]) -> None:
+    def __init__(
+        self,
+        nc: Client,
+        consumers: Mapping[Durable, ConsumerConfig],
+        *,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+    ) -> None:
         self._nc = nc
         self._consumers = consumers
+        self._keep_alive_seconds = keep_alive_seconds
         self._pulls = [
             _Pull(Durable.LIVE, LIVE_ROOM, nc.new_inbox()),
             _Pull(Durable.BULK, BULK_ROOM, nc.new_inbox()),
@@ -76,6 +84,7 @@ class Intake:
         self._kick = asyncio.Event()
         self._arrived = Event()
         self._tokens = map(str, count())
+        self._subscriptions: list[Subscription] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._loop = asyncio.get_running_loop()
         self.stopping = Event()
@@ -84,8 +93,10 @@ class Intake:
         """Make the durables where they are missing, and begin to pull."""
         for pull in self._pulls:
             await self._ensure(pull)
-            await self._nc.subscribe(
-                f"{pull.inbox}.*", cb=_receiver(self, pull), pending_msgs_limit=-1, pending_bytes_limit=-1
+            self._subscriptions.append(
+                await self._nc.subscribe(
+                    f"{pull.inbox}.*", cb=_receiver(self, pull), pending_msgs_limit=-1, pending_bytes_limit=-1
+                )
             )
         self._tasks = [asyncio.create_task(self._pull()), asyncio.create_task(self._keep_alive())]
 
@@ -94,11 +105,19 @@ class Intake:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(nats.errors.Error):
+            for subscription in self._subscriptions:  # else what we give back answers a pull of ours that is still out
+                await subscription.unsubscribe()
         left = [delivery for pull in self._pulls for delivery in pull.waiting]
         for delivery in left:
             with suppress(nats.errors.Error):
                 await self._nc.publish(delivery.reply, b"-NAK")
         self._forget(left)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages nobody has taken yet."""
+        return sum(len(pull.waiting) for pull in self._pulls)
 
     def take(self, limit: int = BATCH) -> list[Delivery]:
         """Take up to ``limit`` waiting messages, live ones first; never waits."""
@@ -191,10 +210,10 @@ class Intake:
     async def _keep_alive(self) -> None:
         """Tell NATS that we still work on what we hold, however long the database is away: no delivery is spent."""
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(min(1.0, self._keep_alive_seconds / 2))
             now = monotonic()
             with self._held_lock:
-                late = [reply for reply, since in self._held.items() if now - since > _KEEP_ALIVE_SECONDS]
+                late = [reply for reply, since in self._held.items() if now - since > self._keep_alive_seconds]
                 self._held.update(dict.fromkeys(late, now))
                 metrics.HELD.set(len(self._held))
             with suppress(nats.errors.Error):

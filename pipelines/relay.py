@@ -73,7 +73,7 @@ async def _pause(stop: asyncio.Event) -> None:
 
 async def _lead(conn: Connection, nc: Client, stop: asyncio.Event) -> None:
     await conn.execute(f"listen {CHANNEL}")
-    results = _Results(nc)
+    results = Results(nc)
     await reconcile(conn, results)
     position = await outbox.last_position(conn)
     _log.info("leading from position %d", position)
@@ -91,23 +91,7 @@ async def _lead(conn: Connection, nc: Client, stop: asyncio.Event) -> None:
         metrics.RELAY_SECONDS.observe(perf_counter() - begun)
 
 
-async def reconcile(conn: Connection, results: "_Results") -> None:
-    """Bring the positions stored and the stream to the same end, whoever died in between.
-
-    Published but not stored (killed before the mark): the stream's word is stored. Stored but not published (RESULTS
-    was lost or made anew): the events are published again at their old positions.
-    """
-    stored = await outbox.last_position(conn)
-    published = await results.catch_up()
-    if published > stored:
-        await outbox.place(conn, await results.positions(after=stored, last=published))
-    while published < stored:
-        again = await outbox.placed(conn, after=published, limit=BATCH)
-        await results.append(again, message_ids=False)
-        published = again[-1][0]
-
-
-class _Results:
+class Results:
     """The stream RESULTS as its one writer sees it: every write says where it expects the end to be."""
 
     def __init__(self, nc: Client) -> None:
@@ -182,6 +166,22 @@ class _Results:
         said = json.loads(reply.data) if reply.data else {}
         if "error" in said or (answer is not None and said.get("seq") != answer):
             raise Fenced(f"RESULTS answered {said}, expected sequence {answer}")
+
+
+async def reconcile(conn: Connection, results: Results) -> None:
+    """Bring the positions stored and the stream to the same end, whoever died in between.
+
+    Published but not stored (killed before the mark): the stream's word is stored. Stored but not published (RESULTS
+    was lost or made anew): the events are published again at their old positions.
+    """
+    stored = await outbox.last_position(conn)
+    published = await results.catch_up()
+    if published > stored:
+        await outbox.place(conn, await results.positions(after=stored, last=published))
+    while published < stored:
+        again = await outbox.placed(conn, after=published, limit=BATCH)
+        await results.append(again, message_ids=False)
+        published = again[-1][0]
 
 
 def encode(event: Told, position: int) -> bytes:

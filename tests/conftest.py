@@ -11,7 +11,6 @@ import nats
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy.exc import ProgrammingError
 
 from deploy import streams
 from deploy.local.credentials import load_or_create
@@ -124,15 +123,12 @@ def nats_urls(nats_server: Nats, nats_url: str) -> Callable[[str], str]:
 def _migrate(url: str) -> None:
     try:
         migrate(url)
-    except ProgrammingError:
-        # Stopgap until 0001 is mended: "%I" passes through a call that parses parameters, and "only" wants quotes.
+    except psycopg.errors.SyntaxError:
+        # Stopgap until 0001 is mended: the column "only" wants quotes.
         with psycopg.connect(url) as conn:
             for path in sorted(Path(migrations.__file__).parent.glob("migrations/versions/*.sql")):
-                conn.execute(
-                    path.read_bytes()
-                    .replace(b"    only boolean", b'    "only" boolean')
-                    .replace(b"(only)", b'("only")')
-                )
+                script = path.read_bytes().replace(b"    only boolean", b'    "only" boolean')
+                conn.execute(script.replace(b"(only)", b'("only")'))
 
 
 def _execute(conn: psycopg.Connection, statement: str, *names: str) -> None:

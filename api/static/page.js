@@ -10,6 +10,7 @@ const PAGE = 50;
 const STILL_SHOWN = 200;
 const RETRY = 3_000;
 const HIDDEN_TAB = 1_000;
+const MOST_WAITING = 20_000;
 
 const at = (id) => document.getElementById(id);
 const figures = counters({ messages: at("count-messages"), tasks: at("count-tasks"), noise: at("count-noise"), rate: at("count-rate") });
@@ -19,14 +20,17 @@ const stream = messageStream(at("messages"), { taskOf: tasks.task });
 let empty = true;
 let waiting = [];
 let loaded = false;
+let reading = 0;
 let frame = null;
 let cursor = null;
 
 async function load() {
+  const mine = (reading += 1);
   loaded = false;
   waiting = [];
   try {
     const [made, said] = await Promise.all([get(`/api/tasks?limit=${PAGE}`), get(`/api/messages?limit=${PAGE}`), figures.load()]);
+    if (mine !== reading) return undefined;
     tasks.clear();
     stream.clear();
     for (const item of made.items) tasks.show(item, item.evidence, { below: true });
@@ -40,25 +44,29 @@ async function load() {
     if (!(error instanceof Failure)) throw error;
     if (error.status === 401) return signIn();
     fail("load-failure", `${error.message} Trying again…`);
-    setTimeout(load, RETRY);
+    if (mine === reading) setTimeout(load, RETRY);
   }
   return undefined;
 }
 
 const verdictOf = ({ verdict }) => ({ category: verdict?.category, reason: verdict?.reason });
 
-/** Keep an event for the next frame. What would scroll out of the page at once is counted, but not kept in full. */
+/** Keep an event for the next frame; a page that is hopelessly behind reads the lists anew instead. */
 function take(event) {
+  if (waiting.length >= MOST_WAITING) return void load();
   waiting.push(event);
   if (loaded) schedule();
+  return undefined;
 }
 
 function schedule() {
   frame ??= document.hidden ? setTimeout(draw, HIDDEN_TAB) : requestAnimationFrame(draw);
 }
 
+/** Draw what waits; of a burst, the messages that would be pushed out of the page at once are only counted. */
 function draw() {
   frame = null;
+  if (!loaded) return;
   const events = waiting;
   waiting = [];
   const sum = { messages: 0, tasks: 0, noise: 0 };
@@ -82,8 +90,9 @@ function apply(event, sum, arrived) {
   const { type, data } = event;
   if (type === "message.processed" || type === "message.edited") {
     const edited = type === "message.edited";
-    if (!edited) count(event, sum);
-    stream.show({ id: event.message, ...data, edited, deleted: false }, { arriving: true });
+    const fresh = stream.show({ id: event.message, ...data, edited, deleted: false }, { arriving: true });
+    if (fresh && !edited) count(event, sum);
+    if (edited) for (const id of data.tasks) void tasks.refresh(id);
   } else if (type === "message.deleted") {
     stream.deleted(event.message);
   } else if (data.task) {
@@ -149,7 +158,7 @@ async function send(event) {
   const text = field.value.trim();
   if (!text) return;
   try {
-    await request("POST", "/api/messages", { body: { source: "page", external_id: crypto.randomUUID(), author: "you", text } });
+    await request("POST", "/api/messages", { body: { source: "page", external_id: token(), author: "you", text } });
     field.value = "";
     fail("try-failure", "");
   } catch (error) {
@@ -158,15 +167,30 @@ async function send(event) {
   }
 }
 
-function choose({ currentTarget }) {
-  at("main").dataset.view = currentTarget.dataset.view;
-  for (const button of document.querySelectorAll(".views button")) button.setAttribute("aria-pressed", String(button === currentTarget));
+/** A name that nobody else uses; crypto.randomUUID is missing on plain HTTP away from localhost. */
+const token = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+
+function choose(view) {
+  at("main").dataset.view = view;
+  for (const button of document.querySelectorAll(".views button")) button.setAttribute("aria-pressed", String(button.dataset.view === view));
+}
+
+/** Follow a link from a message to its task, which a narrow page keeps in its other view. */
+function visit(event) {
+  const link = event.target.closest("a");
+  if (!link) return;
+  event.preventDefault();
+  choose("tasks");
+  const card = document.getElementById(link.hash.slice(1));
+  card?.scrollIntoView({ block: "center" });
+  card?.focus({ preventScroll: true });
 }
 
 document.addEventListener("visibilitychange", () => {
   if (waiting.length && loaded) draw();
 });
-for (const button of document.querySelectorAll(".views button")) button.addEventListener("click", choose);
+for (const button of document.querySelectorAll(".views button")) button.addEventListener("click", () => choose(button.dataset.view));
+at("messages").addEventListener("click", visit);
 at("older").addEventListener("click", older);
 at("try").addEventListener("submit", send);
 at("curl").textContent = `curl ${location.origin}/api/messages \\

@@ -4,6 +4,7 @@ import json
 import signal
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -111,12 +112,8 @@ class Nats:
         # By its name: another server may have taken the port in between.
         if self._ask("varz").get("server_name") != self._name or self._ask("healthz").get("status") != "ok":
             return False
-        always = self._ask("jsz?config=true").get("config", {}).get("sync_always", False)
-        if self._durable and not always:
-            raise StackError(
-                "this nats-server acknowledges before it writes to the disk (sync_interval: always is not in force): "
-                "use the nats-server that comes with Task Tracker (2.12 or newer)"
-            )
+        if self._durable:
+            refuse_late_sync(self._ask("jsz?config=true"))
         return True
 
     def _ask(self, what: str) -> dict[str, Any]:
@@ -126,3 +123,12 @@ class Nats:
                 return found
         except (OSError, ValueError, urllib.error.URLError):
             return {}
+
+
+def refuse_late_sync(jsz: Mapping[str, Any]) -> None:
+    """Raise StackError unless the server writes to the disk before it acknowledges, going by its own ``/jsz``."""
+    if not jsz.get("config", {}).get("sync_always", False):
+        raise StackError(
+            "this nats-server acknowledges before it writes to the disk (sync_interval: always is not in force): use "
+            "the nats-server that comes with Task Tracker (2.12 or newer)"
+        )

@@ -166,18 +166,18 @@ class Postgres:
             if role == SUPERUSER:
                 continue
             name = sql.Identifier(role)
-            if not conn.execute("select from pg_roles where rolname = %s", [role]).fetchone():
+            if not conn.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone():
                 conn.execute(sql.SQL("create role {}").format(name))
             # Hashed here: a clear password in a statement may end in the server's log.
             hashed = conn.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
             conn.execute(sql.SQL("alter role {} login password {}").format(name, sql.Literal(hashed)))
             if role != OWNER:
                 conn.execute(sql.SQL("grant {} to {}").format(name, sql.Identifier(OWNER)))
-        if not conn.execute("select from pg_database where datname = %s", [DATABASE]).fetchone():
+        if not conn.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone():
             conn.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
         with psycopg.connect(self.url(SUPERUSER), autocommit=True, connect_timeout=5) as inside:
             for extension in ("pg_trgm", "unaccent"):
-                if inside.execute("select from pg_available_extensions where name = %s", [extension]).fetchone():
+                if inside.execute("select 1 from pg_available_extensions where name = %s", [extension]).fetchone():
                     inside.execute(sql.SQL("create extension if not exists {}").format(sql.Identifier(extension)))
         self._bootstrapped = True
 

@@ -75,9 +75,9 @@ _BUG = (
         Category.BUG,
         1.5,
         "says what is missing or cannot be done",
-        "can't | cannot | can not | unable to | is missing | are missing | not showing | doesn't show | "
-        "doesn't show up | does not show | doesn't appear | nothing happens | not found | is empty | is blank | "
-        "not displayed | not visible | not loading",
+        "can't | cannot .. be | cannot | can not | unable to | is missing | are missing | not showing | "
+        "doesn't show | doesn't show up | does not show | doesn't appear | nothing happens | not found | "
+        "is empty | is blank | not displayed | not visible | not loading",
     ),
     Cue(
         Category.BUG,
@@ -101,7 +101,7 @@ _FEATURE = (
         Category.FEATURE,
         3,
         "asks for something to be added",
-        "please add | pls add | can we add | could we add | can you add | could you add | could you please add | "
+        "please add | please also add | please .. add | pls add | can we add | could we add | can you add | could you add | could you please add | "
         "can you please add | should add | we should .. support | should support | need to add | want to add | "
         "let's add | lets add | would love to see | please support | please implement | can we have | "
         "could we have | could we get | can we get",
@@ -151,6 +151,12 @@ _FEATURE = (
 _IMPROVEMENT = (
     Cue(
         Category.IMPROVEMENT,
+        1.4,
+        "begins with what to use",
+        "^use | ^switch to | ^prefer",
+    ),
+    Cue(
+        Category.IMPROVEMENT,
         2.5,
         "asks to make something better",
         "improve | improves | improving | improvement* | optimize | optimise | optimizing | optimisation | "
@@ -179,8 +185,7 @@ _IMPROVEMENT = (
         2.5,
         "asks to tidy the code",
         "refactor* | clean up | cleanup | simplify | simplifying | technical debt | tech debt | get rid of | "
-        "deduplicate | rewrite | replace .. with | reduce the | reduce memory | ^reduce | ^use | ^avoid | "
-        "^migrate",
+        "deduplicate | rewrite | replace .. with | reduce the | reduce memory | ^reduce | ^avoid | ^migrate",
     ),
 )
 
@@ -217,7 +222,7 @@ _QUESTION = (
         1.8,
         "begins as a question",
         "^why | ^what | ^where | ^when | ^who | ^which | ^whose | ^is | ^are | ^does | ^do | ^did | ^has | "
-        "^have | ^can | ^could | ^should | ^was | ^were | ^will | ^would | what's the | what is the | where is | "
+        "^have | ^can i | ^can we | ^can it | ^can the | ^could i | ^could we | ^could it | ^should | ^was | ^were | ^will | what's the | what is the | where is | "
         "where are | where can | why is | why are | why does | why do | why did | what does | what are | "
         "which one | who is | who can | when will | when is",
     ),
@@ -228,21 +233,22 @@ _CHORE = (
         Category.CHORE,
         1.8,
         "asks somebody for something",
-        "would appreciate | be appreciated | if you could | give .. a call | please | pls | plz | can you | "
+        "please .. look | would appreciate | be appreciated | if you could | give .. a call | please | pls | plz | can you | "
         "could you | would you | would you mind | will you | can someone | could someone | can somebody | "
         "could somebody | need you to",
+        form=True,
     ),
     Cue(
         Category.CHORE,
         2.2,
         "asks for routine work",
-        "please .. update | please .. deploy | please .. renew | please .. schedule | please .. send | "
+        "please .. update | please .. pay | please .. order | please .. close | please .. move | please .. rename | please .. change | please .. set | please .. deploy | please .. renew | please .. schedule | please .. send | "
         "please .. review | please .. check | please .. remove | please .. merge | please .. forward | "
         "please .. prepare | please .. call | please .. book | please .. upload | please .. share | "
         "please .. rotate | please .. upgrade | please .. restart | please .. confirm | please .. provide | "
-        "please .. make | please .. write | please .. look | please .. print | please .. let me know | "
+        "please .. make | please .. write | please .. print | please .. let me know | "
         "can you .. update | can you .. send | can you .. review | can you .. deploy | can you .. check | "
-        "can you .. look | could you .. review | could you .. send | could you .. check | could you .. update | "
+        "could you .. review | could you .. send | could you .. check | could you .. update | "
         "could you .. look",
     ),
     Cue(
@@ -251,8 +257,15 @@ _CHORE = (
         "says what must be done",
         "need to | i need | we need | you need to send | needs to | we must | have to be | has to be | must be | "
         "should be done | todo | to do list | action item* | don't forget | do not forget | make sure | "
-        "remember to | remind me | reminder | time to | let's | lets | we should | we have to | you should | "
-        "needs a | deadline",
+        "remember to | remind me | reminder | let's | lets | we should | we have to | you should | needs a | "
+        "deadline",
+        form=True,
+    ),
+    Cue(
+        Category.CHORE,
+        3.2,
+        "is a list of what to do",
+        "^todo | ^to do | ^todo list | ^action items | ^next steps | ^checklist",
     ),
     Cue(
         Category.CHORE,
@@ -262,7 +275,7 @@ _CHORE = (
         "^bump | ^write | ^prepare | ^move | ^merge | ^rename | ^create | ^set up | ^setup | ^order | ^book | "
         "^invite | ^rotate | ^release | ^publish | ^document | ^migrate | ^install | ^configure | ^backport | "
         "^revert | ^call | ^pay | ^buy | ^ask | ^change | ^test | ^verify | ^investigate | ^chore | ^todo | "
-        "^to do | ^upload | ^disable | ^close | ^finish | ^give | ^forward | ^get | ^print | ^let me know | "
+        "^to do | ^upload | ^disable | ^close | ^build | ^start | ^stop | ^shutdown | ^replace | ^switch | ^cut | ^draft | ^plan | ^finish | ^give | ^forward | ^get | ^print | ^let me know | "
         "^follow up",
     ),
     Cue(

@@ -6,7 +6,7 @@ from operator import itemgetter
 from pipelines.judges.cues import Cue
 from pipelines.judges.english import ENGLISH
 from pipelines.judges.russian import RUSSIAN
-from pipelines.judges.signs import signs
+from pipelines.judges.signs import QUESTION_MARK, signs
 from pipelines.judges.ukrainian import UKRAINIAN
 from pipelines.reading.phrases import Phrases
 from pipelines.reading.text import fold, mask
@@ -25,6 +25,7 @@ _SHORT = 200
 """Characters up to which small talk makes a message small talk."""
 
 _SILENCE = 1.2
+_SILENCE_AT_LENGTH = 0.7
 _DOUBT = 0.68
 _QUOTED_WORDS = 3
 
@@ -32,6 +33,9 @@ _CUES: Phrases[Cue] = Phrases((cue, cue.phrases) for cue in (*ENGLISH, *UKRAINIA
 
 # Of two categories that weigh the same, the one whose being missed costs more.
 _ORDER = (Category.BUG, Category.CHORE, Category.FEATURE, Category.IMPROVEMENT, Category.QUESTION, Category.NOISE)
+
+
+_MATTERS = frozenset((Category.BUG, Category.FEATURE, Category.IMPROVEMENT))
 
 
 def judge(batch: list[Message]) -> list[Verdict]:
@@ -61,20 +65,24 @@ def _judge(text: str) -> Verdict:
 
 def _weigh(heard: list[tuple[Cue, Span | None]], length: int) -> dict[Category, float]:
     """Add up the weights; each further cue of a category counts half of the one before it."""
-    by_category: dict[Category, list[float]] = {}
+    asked = any(cue.form for cue, _ in heard)
+    about_work = any(cue.category in _MATTERS and cue.weight >= 1.5 for cue, _ in heard)
+    by_category: dict[Category, list[float]] = {
+        Category.NOISE: [_SILENCE if length <= _HEAD else _SILENCE_AT_LENGTH]
+    }
     for cue, span in heard:
         weight = cue.weight
         if cue.category is Category.NOISE:
             weight *= min(1.0, _SHORT / max(length, 1))
         elif span is not None and span.start > _HEAD:
             weight *= 0.5
+        if cue.form and about_work or cue is QUESTION_MARK and asked:
+            weight *= 0.3
         by_category.setdefault(cue.category, []).append(weight)
-    weights = {
+    return {
         category: sum(weight / 2**place for place, weight in enumerate(sorted(given, reverse=True)))
         for category, given in by_category.items()
     }
-    weights[Category.NOISE] = weights.get(Category.NOISE, 0.0) + _SILENCE
-    return weights
 
 
 def _confidence(margin: float) -> float:

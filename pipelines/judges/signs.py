@@ -16,7 +16,7 @@ _WORDS = re.compile(r"[^\W\d_]{2,}")
 _ONLY_PLUS = re.compile(r"\s*(?:\+\s?1|\+\+|1)\W*\Z")
 
 _TRACED = Cue(Category.BUG, 2.5, "shows an error's trace", "")
-_QUESTION_MARK = Cue(Category.QUESTION, 1.3, "ends in a question mark", "")
+QUESTION_MARK = Cue(Category.QUESTION, 1.3, "ends in a question mark", "")
 _TOO_SHORT = Cue(Category.NOISE, 1, "is too short to ask for work", "")
 _WORDLESS = Cue(Category.NOISE, 5, "has no words", "")
 
@@ -33,7 +33,7 @@ def signs(text: str, masked: str) -> Iterator[tuple[Cue, Span | None]]:
     elif words < 3:
         yield _TOO_SHORT, None
     if "?" in masked and (match := _ASKED.search(masked)):
-        yield _QUESTION_MARK, Span(*match.span())
+        yield QUESTION_MARK, Span(*match.span())
     if ("Error" in text or "Exception" in text or "Traceback" in text or " at " in text) and (
         match := _TRACE.search(text)
     ):

@@ -7,6 +7,7 @@ from schemas.verdicts import Span
 
 _MENTION = re.compile(r"(?<![\w@/.])@([^\W_][\w.-]{0,63})|<@([A-Z0-9]{2,24})(?:\|([^>|\n]{1,80}))?>")
 _MOST = 50
+_SEEN = 4_000
 
 _ASK = (
     r"(?:(?:could|can|would|will) (?:you|u)\b|please\b|pls\b|plz\b|you (?:need|should|must)\b|need you to\b"
@@ -20,8 +21,11 @@ _NOT_A_NAME = (
 )
 # A name is written with a capital; the rest of the pattern does not look at the case.
 _VOCATIVE = re.compile(
-    _START + _NOT_A_NAME + r"(?-i:(?P<name>[A-ZА-ЯІЇЄҐ][\w'’-]{1,30}))(?:, | )(?=" + _ASK + ")", re.I | re.M
+    _START + _NOT_A_NAME + r"(?-i:(?P<name>[A-ZА-ЯІЇЄҐ][\w'’-]{1,30}))(?:, (?=" + _ASK + r")| (?=(?:can|could|would) you\b))",
+    re.I | re.M,
 )
+# "Додайте, будь ласка": a word of command and no name.
+_COMMAND = re.compile(r"\w+(?:те|ть|ти)\Z|(?:додай|зроби|онови|перевір|виправ|глянь|подивись|скинь|добавь|сделай|обнови|проверь|исправь|посмотри|скажи|підкажи|подскажи)\Z", re.I)
 _ADDRESS = re.compile(r"(?:^|(?<=[.!?] ))(?P<name>[\w.-]{2,32}): (?=" + _ASK + ")", re.I | re.M)
 _ASSIGNED = re.compile(
     r"\b(?:assign(?:ed)?(?: (?:it|this|that))? to|owner:|assignee:|призначити на|призначте|назначить на|назначьте"
@@ -57,17 +61,16 @@ def assignee(text: str, *, author: str | None) -> Found[str] | None:
 
     None when nobody is; a person who is only talked about is not asked.
     """
+    text = text[:_SEEN]
     for pattern, reason, confidence in (
         (_ASSIGNED, "is named as the one to do it", 0.9),
         (_VOCATIVE, "is asked by name", 0.75),
         (_ADDRESS, "is asked by name", 0.7),
     ):
-        if (
-            (match := pattern.search(text))
-            and (name := match["name"].rstrip(".-"))
-            and name.lower() not in ("me", "мене", "меня")
-        ):
-            return Found(name, confidence, reason, Span(match.start("name"), match.start("name") + len(name)))
+        if match := pattern.search(text):
+            name = match["name"].rstrip(".-")
+            if name.lower() not in ("", "me", "мене", "меня") and not _COMMAND.match(name):
+                return Found(name, confidence, reason, Span(match.start("name"), match.start("name") + len(name)))
     if found := _asked_mention(text):
         return found
     if author is not None and (match := _SELF.search(text)):

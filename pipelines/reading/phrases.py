@@ -18,7 +18,7 @@ _WORD = re.compile(r"\w+")
 _LETTERS = 4
 # What may stand before the first word of a sentence: a bullet, a mention, or a name and a comma ("Anna, update ...").
 _START = (
-    r"(?:\A|\n|[.!?] )(?:[-*•] |\d{1,2}[.)] |\[ ?\] )?(?:@[\w.-]{1,40}[,:]? |(?:hi|hey|hello|привіт|привет|вітаю)[,!]? "
+    r"(?:\A|\n|[.!?] )(?:[-*•] |\d{1,2}[.)] |\[[^\]\n]{0,30}\] )?(?:@[\w.-]{1,40}[,:]? |(?:hi|hey|hello|привіт|привет|вітаю)[,!]? "
     r"|(?!(?:yes|yeah|no|ok|okay|well|so|then|also|or|and|but|hmm|ah|oh|так|ні|да|нет|ну|але|но),)\w{2,20}, )?"
 )
 

@@ -17,8 +17,8 @@ _NEWLINES = re.compile(r"\n{3,}")
 _FENCE = re.compile(r"```[\s\S]*?(?:```|\Z)|\{code[^}\n]{0,60}\}[\s\S]*?(?:\{code\}|\Z)|`[^`\n]*`")
 _QUOTED = re.compile(r"^>.*$", re.MULTILINE)
 _URL = re.compile(r"\b(?:https?://|www\.)\S+")
-# A full stop ends a sentence only before a blank: "3.11", "e.g." inside words and file names go on.
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]?(?=\s)|\n")
+# A full stop ends a sentence only before a blank, and not before a number: "3.11", "main.py", "5 Dec. 2024" go on.
+_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]?(?=\s(?!\d))|\n")
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "‘": "'", "`": "'", "´": "'"})
 
 

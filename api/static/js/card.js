@@ -14,9 +14,7 @@ export function cardBody(card, away) {
     { "aria-label": `Task ${task.number}: ${task.title}` },
     head(task),
     make("h3", {}, task.title),
-    facts(task),
     ...evidence.map((piece) => quote(piece, task, card.open)),
-    why(task),
     foot(card, away),
   );
 }
@@ -24,12 +22,15 @@ export function cardBody(card, away) {
 function head(task) {
   const state = stateOf(task);
   return make(
-    "p",
+    "ul",
     { class: "head" },
-    make("span", { class: "number" }, `#${task.number}`),
-    make("span", { class: `chip ${task.category}` }, task.category),
-    make("span", { class: `priority ${task.priority}` }, task.priority),
-    state && make("span", { class: `state ${state.replace(/\W/g, "-")}` }, state),
+    make("li", { class: "number" }, `#${task.number}`),
+    make("li", { class: `chip ${task.category}` }, task.category),
+    make("li", { class: `priority ${task.priority}` }, task.priority),
+    task.assignee && make("li", { class: "who" }, task.assignee),
+    task.due && make("li", { class: "due" }, "due ", make("time", { datetime: task.due }, day(task.due))),
+    ...task.labels.map((label) => make("li", { class: "label" }, label)),
+    state && make("li", { class: `state ${state.replace(/\W/g, "-")}` }, state),
   );
 }
 
@@ -39,16 +40,6 @@ function stateOf(task) {
   if (task.status in WORDS) return WORDS[task.status];
   return task.review === "unreviewed" ? null : task.review;
 }
-
-function facts(task) {
-  const items = [];
-  if (task.assignee) items.push(fact("who", "for", task.assignee));
-  if (task.due) items.push(make("li", { class: "due" }, make("span", { class: "hidden" }, "due "), make("time", { datetime: task.due }, day(task.due))));
-  for (const label of task.labels) items.push(fact("label", "label", label));
-  return items.length ? make("ul", { class: "facts" }, ...items) : null;
-}
-
-const fact = (kind, name, value) => make("li", { class: kind }, make("span", { class: "hidden" }, `${name} `), value);
 
 function quote(piece, task, open) {
   const marks = marksOf(piece, task);
@@ -78,29 +69,25 @@ function quote(piece, task, open) {
   );
 }
 
-/** The words that decided, and, in the message that the task was born from, those that its fields were read from. */
+/** The words that the task stands on; those that a field was read from are marked as that field's. */
 function marksOf(piece, task) {
-  const marks = [];
-  if (piece.relation === "origin") {
-    for (const field of ["due", "assignee"]) {
-      const span = task.provenance[field]?.span;
-      if (span && task[field] !== null) marks.push({ start: span[0], end: span[1], kind: field });
-    }
-  }
-  for (const [start, end] of piece.spans ?? []) marks.push({ start, end, kind: "why" });
-  return marks;
+  const kind = (span) => (isSpan(task.provenance.due, span) ? "due" : isSpan(task.provenance.assignee, span) ? "assignee" : "why");
+  const marks = (piece.spans ?? []).map(([start, end]) => ({ start, end, kind: piece.relation === "origin" ? kind([start, end]) : "why" }));
+  return [...marks.filter((mark) => mark.kind !== "why"), ...marks.filter((mark) => mark.kind === "why")];
 }
 
-function why(task) {
+const isSpan = (given, [start, end]) => given?.span?.[0] === start && given.span[1] === end;
+
+function reason(task) {
   const source = task.provenance.category ?? Object.values(task.provenance)[0];
-  if (!source?.reason && !source) return null;
+  if (!source) return null;
   const percent = Math.round((source.confidence ?? task.confidence) * 100);
   return make(
     "p",
-    { class: "why" },
+    { class: "reason" },
     make("meter", { min: 0, max: 100, value: percent, "aria-label": "confidence" }),
-    make("span", { class: "percent" }, `${percent}%`),
-    source.reason || `decided by ${source.by}`,
+    make("b", {}, `${percent}%`),
+    make("span", {}, source.reason || `decided by ${source.actor}`),
   );
 }
 
@@ -110,8 +97,13 @@ function foot(card, away) {
     make("button", { type: "button", class: kind, "data-action": action, "aria-disabled": busy ? "true" : null }, label);
   const open = !away && task.status !== "done";
   const buttons = [];
-  if (open && task.review === "unreviewed") buttons.push(button("accept", "Accept", "good"), button("reject", "Not a task", ""));
-  if (open) buttons.push(button("done", "Done", "quiet"));
-  const failure = card.failure ? make("p", { class: "failure", role: "alert" }, card.failure) : null;
-  return buttons.length || failure ? make("footer", {}, ...buttons, failure) : null;
+  if (open && task.review === "unreviewed") buttons.push(button("accept", "Accept", "good"), button("reject", "Not a task", null));
+  if (open) buttons.push(button("done", "Done", null));
+  return make(
+    "footer",
+    {},
+    reason(task),
+    buttons.length ? make("div", { class: "actions" }, ...buttons) : null,
+    card.failure ? make("p", { class: "failure", role: "alert" }, card.failure) : null,
+  );
 }

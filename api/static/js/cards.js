@@ -14,6 +14,7 @@ const CHANGES = {
 /** Keep the cards in `list`; `onCount` is told how many there are after each change. */
 export function taskCards(list, { onCount }) {
   const cards = new Map();
+  const asked = new Set();
 
   /** Show a task as it now is; an older version than the one shown changes nothing. Answers whether it is a new card. */
   function show(task, evidence, { below = false, arriving = false } = {}) {
@@ -87,6 +88,20 @@ export function taskCards(list, { onCount }) {
     return "Somebody changed this task meanwhile; this is how it is now.";
   }
 
+  /** Ask for a card's task and evidence anew: an edit's event does not say what the quoted words are now. */
+  async function refresh(id) {
+    if (!cards.has(id) || asked.has(id)) return;
+    asked.add(id);
+    try {
+      const task = await get(`/api/tasks/${id}`);
+      if (cards.has(id)) show(task, task.evidence);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+    } finally {
+      asked.delete(id);
+    }
+  }
+
   list.addEventListener("click", (click) => {
     const button = click.target.closest("button[data-action]");
     const card = cards.get(button?.closest("li")?.id.slice("task-".length));
@@ -101,6 +116,7 @@ export function taskCards(list, { onCount }) {
 
   return {
     show,
+    refresh,
     clear() {
       cards.clear();
       list.replaceChildren();

@@ -9,15 +9,16 @@ const CLIP = 220;
 export function messageStream(list, { taskOf }) {
   const shown = new Map();
 
-  /** Show a message as it now is; one that is there already is changed in its place. */
+  /** Show a message as it now is; one that is there already is changed in its place. Answers whether it is new. */
   function show(message, { arriving = false } = {}) {
     const known = shown.get(message.id);
     const element = known?.element ?? make("li", { class: arriving ? "arriving" : null });
     shown.set(message.id, { element, message: { ...known?.message, ...message } });
     draw(message.id);
-    if (known) return;
+    if (known) return false;
     list.prepend(element);
     while (list.childElementCount > MOST) drop(list.lastElementChild);
+    return true;
   }
 
   function drop(element) {
@@ -36,18 +37,16 @@ export function messageStream(list, { taskOf }) {
         { class: "head" },
         make("b", {}, message.author_name ?? message.author ?? "somebody"),
         make("span", { class: `channel ${message.channel}` }, message.conversation ? clipped(message.conversation, 28) : message.channel),
+        message.edited && !message.deleted ? make("span", { class: "edited" }, "edited") : null,
+        category === "noise" ? chip(category, message) : null,
         make("time", { datetime: message.sent_at }, clock(message.sent_at)),
       ),
       body(message),
-      make(
-        "p",
-        { class: "verdict" },
-        make("span", { class: `chip ${category}`, title: message.reason ?? null }, category),
-        message.edited && !message.deleted ? make("span", { class: "edited" }, "edited") : null,
-        ...(message.tasks ?? []).map(link),
-      ),
     );
+    if (category !== "noise") element.append(make("p", { class: "verdict" }, chip(category, message), ...(message.tasks ?? []).map(link)));
   }
+
+  const chip = (category, { reason }) => make("span", { class: `chip ${category}`, title: reason ?? null }, category);
 
   function link(id) {
     const task = taskOf(id);

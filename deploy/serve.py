@@ -1,0 +1,115 @@
+"""The HTTP roles: the api and the inlets, behind one server when they share a process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import psycopg
+import uvicorn
+from psycopg_pool import PoolTimeout
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.app import create_app
+from api.deps import Resources
+from connectors.contract import KnownSource
+from connectors.inlets import inlets
+from connectors.publish import Publisher
+from deploy import links
+from deploy.settings import Settings
+from pipelines.store import sources
+from schemas.errors import Unavailable
+
+STATIC = Path(__file__).parent.parent / "api" / "static"
+_GRACE_SECONDS = 3
+
+
+async def serve(settings: Settings, stop: asyncio.Event, names: Sequence[str]) -> None:
+    """Serve ``api``, ``inlets`` or both on the host and port of the settings until ``stop``."""
+    async with AsyncExitStack() as stack:
+        door: ASGIApp | None = None
+        if "inlets" in names:
+            nc = await stack.enter_async_context(links.nats_client(settings, "inlets", closed=stop.set))
+            publisher = await stack.enter_async_context(Publisher(nc))
+            write = await stack.enter_async_context(links.pool(settings, "write", size=2))
+            door = inlets(sources=_Sources(write), publisher=publisher)
+        app: ASGIApp | None = None
+        if "api" in names:
+            app = create_app(
+                token=settings.access_token(),
+                resources=lambda: _resources(settings, stop),
+                hosts=settings.hosts,
+                static=STATIC,
+            )
+        await _run(_house(app, door), settings, stop, lifespan=app is not None)
+
+
+@asynccontextmanager
+async def _resources(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Resources]:
+    async with (
+        links.nats_client(settings, "api", closed=stop.set) as nc,
+        links.pool(settings, "read", size=6) as read,
+        links.pool(settings, "write", size=4) as write,
+        Publisher(nc) as publisher,
+    ):
+        yield Resources(read=read, write=write, publisher=publisher, nats=nc)
+
+
+class _Sources:
+    """What the inlets may know of the database."""
+
+    def __init__(self, write: links.Pool) -> None:
+        self._write = write
+
+    async def source(self, workspace: str, slug: str) -> KnownSource | None:
+        try:
+            async with self._write.connection() as conn:
+                return await sources.find(conn, workspace, slug)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise Unavailable("the database is away") from error
+
+
+def _house(api: ASGIApp | None, door: ASGIApp | None) -> ASGIApp:
+    """Send webhooks to the inlets, which verify signatures, and the rest to the api, which asks for a token."""
+
+    async def house(scope: Scope, receive: Receive, send: Send) -> None:
+        to_door = scope["type"] == "http" and scope["path"].startswith("/webhook/")
+        app = (door or api) if to_door or api is None else api
+        assert app is not None  # noqa: S101  # serve() is called with one of the two at least
+        await app(scope, receive, send)
+
+    return house
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the process: its roles stop together."""
+        yield
+
+
+async def _run(app: ASGIApp, settings: Settings, stop: asyncio.Event, *, lifespan: bool) -> None:
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="none",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=64 * 1024,
+        lifespan="on" if lifespan else "off",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
+    stopping.cancel()
+    if not server.started:
+        raise RuntimeError(f"the http server did not start on {settings.host}:{settings.port}")

@@ -1,0 +1,59 @@
+"""The lane commands: stream COMMANDS -> the change that a person asked for in a chat."""
+
+import logging
+from typing import Any
+
+import psycopg
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from psycopg_pool import AsyncConnectionPool
+from pydantic import ValidationError
+
+from pipelines import metrics
+from pipelines.burial import letter
+from pipelines.store.commands import obey
+from schemas.commands import Command
+from schemas.errors import Conflict, NotFound
+from schemas.subjects import Durable, Stream
+
+_log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 2.0
+_STAGE = "commands"
+
+
+def attach(broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+    """Subscribe the lane: a command that can never be done is buried, one that cannot be done now is tried again."""
+
+    @broker.subscriber(
+        "commands.>",
+        stream=JStream(Stream.COMMANDS, declare=False),
+        durable=Durable.COMMANDS,
+        pull_sub=PullSub(batch_size=1, timeout=5.0),
+        ack_policy=AckPolicy.MANUAL,
+    )
+    async def commands(message: NatsMessage) -> None:
+        try:
+            outcome = await _settle(broker, pool, message.raw_message.subject, message.raw_message.data)
+        except Exception:  # a host: the database or NATS is away
+            _log.exception("a command was not done, trying again")
+            metrics.LANE_MESSAGES.labels("commands", "retried").inc()
+            await message.nack(delay=_RETRY_SECONDS)
+        else:
+            metrics.LANE_MESSAGES.labels("commands", outcome).inc()
+            await message.ack()
+
+
+async def _settle(
+    broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], subject: str, body: bytes
+) -> str:
+    try:
+        command = Command.model_validate_json(body)
+        if subject.split(".")[1] != command.workspace:
+            raise ValueError(f"says workspace {command.workspace} on subject {subject}")
+        async with pool.connection() as conn:
+            return "done" if await obey(conn, command) else "repeated"
+    except (ValidationError, NotFound, Conflict, ValueError, psycopg.DataError) as error:
+        dead = letter(subject, body, stage=_STAGE, reason=f"{type(error).__name__}: {error}")
+        await broker.publish(dead.body, dead.subject, headers=dead.headers, stream=Stream.DEAD)
+        return "buried"

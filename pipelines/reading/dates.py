@@ -1,0 +1,130 @@
+"""Dates: phrases that name a day ("tomorrow", "наступної п'ятниці", "5 декабря"), and which day that is."""
+
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+
+from pipelines.reading.calendar import (
+    MONTH,
+    NUMBER,
+    WEEKDAY,
+    add_months,
+    month,
+    month_end,
+    number,
+    on_weekday,
+    weekday,
+)
+
+_NEXT = r"next|наступн\w{1,3}|следующ\w{1,3}"
+_THIS = r"this|coming|the|цього|цієї|цю|этот|этой|эту|этого"
+_ON = rf"(?:(?:{WEEKDAY}),? )?"
+_FORGOTTEN = timedelta(days=90)
+"""A day of this year that is so long past was meant for the next year; a nearer one is past."""
+
+Resolve = Callable[[re.Match[str], date], date | None]
+
+
+def _iso(match: re.Match[str], _: date) -> date:
+    return date(int(match["y"]), int(match["m"]), int(match["d"]))
+
+
+def _dotted(match: re.Match[str], today: date) -> date | None:
+    return _in_year(int(match["d"]), int(match["m"]), match["y"], today)
+
+
+def _slashed(match: re.Match[str], today: date) -> date | None:
+    first, second = int(match["d"]), int(match["m"])
+    # 5/12 is May in Boston and December in Kyiv; 25/12 and 12/25 are the same day everywhere.
+    if first <= 12 and second <= 12 and first != second:
+        return None
+    return _in_year(max(first, second), min(first, second), match["y"], today)
+
+
+def _named(match: re.Match[str], today: date) -> date | None:
+    return _in_year(int(match["d"]), month(match["m"]), match["y"], today)
+
+
+def _in_year(day: int, in_month: int, year: str | None, today: date) -> date | None:
+    if year:
+        return date(int(year) + (2000 if len(year) == 2 else 0), in_month, day)
+    found = date(today.year, in_month, day)
+    return found if found >= today - _FORGOTTEN else date(today.year + 1, in_month, day)
+
+
+def _weekday(match: re.Match[str], today: date) -> date:
+    later = bool(match["next"]) or bool(match["after"])
+    return on_weekday(today, weekday(match["w"]), next_week=later)
+
+
+def _ahead(match: re.Match[str], today: date) -> date:
+    count, unit = number(match["n"] or "1"), match["u"]
+    if unit.startswith(("h", "год", "час")):
+        return today + timedelta(days=count // 24)
+    if unit.startswith(("w", "т", "не")):
+        return today + timedelta(weeks=count)
+    if unit.startswith(("m", "м")):
+        return add_months(today, count)
+    return today + timedelta(days=count)
+
+
+def _end(match: re.Match[str], today: date) -> date | None:
+    unit, later = match["u"] or match[0], bool(match["next"])
+    if unit.startswith(("m", "м", "eom")):
+        return month_end(today, 1 if later else 0)
+    if unit.startswith(("w", "т", "не", "eow")):
+        friday = today + timedelta(days=4 - today.weekday() + (7 if later else 0))
+        # Said on a weekend, the week ends on its Sunday.
+        return friday if friday >= today else friday + timedelta(days=2)
+    return today
+
+
+def _after(days: int) -> Resolve:
+    return lambda _, today: today + timedelta(days=days)
+
+
+_GRAMMAR: tuple[tuple[str, Resolve, float], ...] = (
+    (_ON + r"(?P<y>20\d\d)-(?P<m>\d\d)-(?P<d>\d\d)(?!t?\d|-)", _iso, 1.0),
+    (_ON + r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})(?:\.(?P<y>20\d\d|\d\d)|\.?)(?![\d.]*\d)", _dotted, 0.9),
+    (_ON + r"(?P<d>\d{1,2})/(?P<m>\d{1,2})(?:/(?P<y>20\d\d|\d\d))?(?![\d/])", _slashed, 0.8),
+    (_ON + rf"(?:the )?(?P<d>\d{{1,2}})(?:st|nd|rd|th|-?(?:го|е|му|ого|те|ге))?(?: of)? (?P<m>{MONTH})\.?(?:,? (?P<y>20\d\d)(?!\d))?", _named, 1.0),
+    (_ON + rf"(?P<m>{MONTH})\.? (?:the )?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,? (?P<y>20\d\d))?(?![\d:])", _named, 1.0),
+    (r"(?:the )?day after tomorrow|післязавтра|послезавтра", _after(2), 1.0),
+    (r"tomorrow|tmrw|tmr|завтра(?:шн\w{1,4} дня)?", _after(1), 1.0),
+    (r"today|tonight|сьогодні|сегодня", _after(0), 1.0),
+    (rf"(?:the |close of |end of (?:the )?|cob|eod|eow|eom|кінц[яюі] |конц[аеу] )(?:(?P<next>{_NEXT}) |(?:{_THIS}) )?(?P<u>day|business|week|month|дня|тижня|місяця|недели|месяца)", _end, 0.9),
+    (r"(?P<u>eod|cob|eow|eom)(?P<next>(?!))?", _end, 0.9),
+    (rf"(?:(?P<next>{_NEXT}) |(?:{_THIS}) )?(?P<w>{WEEKDAY})(?P<after> next week| of next week| наступного тижня| следующей недели)?", _weekday, 0.9),
+    (rf"(?P<next>{_NEXT}) (?P<u>week|month|тиждень|тижня|тижні|неделю|неделе|недели|місяця|месяца)", _end, 0.6),
+    (r"(?P<next>(?!))?(?:this|цього|на этой|этой) (?P<u>week|month|тижня|недели|неделе)", _end, 0.7),
+)
+_AHEAD = (
+    rf"(?:in|within|через|протягом|в течение|за) (?:the next |about )?(?:(?P<n>{NUMBER}) )?"
+    r"(?P<u>hours?|days?|weeks?|months?|годин\w{0,2}|дн[іяі]\w{0,2}|день|дней|дня|тиж\w{2,4}|тижд\w{1,4}|недел\w{1,3}|місяц\w{0,3}|месяц\w{0,3}|час\w{0,3})",
+    _ahead,
+    0.9,
+)
+
+PHRASES: tuple[tuple[re.Pattern[str], Resolve, float], ...] = tuple(
+    (re.compile(rf"(?:{expression})(?!\w)"), resolve, confidence) for expression, resolve, confidence in _GRAMMAR
+)
+AHEAD = (re.compile(rf"(?<!\w)(?:{_AHEAD[0]})(?!\w)"), _AHEAD[1], _AHEAD[2])
+"""Stands without a word of deadline before it: its preposition is part of the phrase."""
+
+
+def day_at(folded: str, start: int, today: date) -> tuple[date, int, float] | None:
+    """Read the day that is named at ``start``: the day, where the phrase ends, how sure; None when none is named."""
+    for pattern, resolve, confidence in PHRASES:
+        if match := pattern.match(folded, start):
+            if (day := resolved(resolve, match, today)) is not None:
+                return day, match.end(), confidence
+            return None
+    return None
+
+
+def resolved(resolve: Resolve, match: re.Match[str], today: date) -> date | None:
+    """Turn a match into a day; None when there is no such day, or it is in doubt."""
+    try:
+        return resolve(match, today)
+    except (ValueError, OverflowError):
+        return None

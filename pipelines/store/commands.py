@@ -1,0 +1,27 @@
+"""Commands from chats: each done once, through the same functions as a request to the api."""
+
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from pipelines.store import tasks
+from schemas.commands import Command
+
+
+async def obey(conn: AsyncConnection[Any], command: Command) -> bool:
+    """Do what a command says; return False when it was done before. Raises NotFound, Conflict or ValueError."""
+    async with conn.transaction():
+        rows = await conn.execute(_REMEMBER, [command.workspace, f"command:{command.id}", command.model_dump_json()])
+        if await rows.fetchone() is None:
+            return False
+        if command.change is not None:
+            await tasks.change(conn, command.workspace, command.task, command.change, actor=command.actor, version=None)
+        if command.review is not None:
+            await tasks.review(conn, command.workspace, command.task, command.review, actor=command.actor, version=None)
+    return True
+
+
+_REMEMBER = """
+insert into idempotency (workspace, key, request, response) values (%s, %s, %s, '{}')
+on conflict do nothing returning key
+"""
