@@ -38,7 +38,7 @@ def run_dataflow(settings: Settings) -> None:
 
 def _run(bridge: Bridge, parts: "_Parts") -> None:
     source, sink = Deliveries(parts.intake), Commits(bridge, parts.committer)
-    run_main(build(source, sink, judge=rules.judge, time_zone=parts.time_zone))
+    run_main(build(source, sink, judge=rules.judge, time_zone=parts.time_zone))  # type: ignore[no-untyped-call]  # compiled, and its stub is bare
 
 
 class _Parts:

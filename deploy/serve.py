@@ -1,8 +1,8 @@
 """The HTTP roles: the api and the inlets, behind one server when they share a process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.app import create_app
 from api.deps import Resources
 from connectors.contract import KnownSource
-from connectors.inlets import inlets
+from connectors.inlets import inlets as http_inlets
 from connectors.publish import Publisher
 from deploy import links
 from deploy.settings import Settings
@@ -24,24 +24,46 @@ STATIC = Path(__file__).parent.parent / "api" / "static"
 _GRACE_SECONDS = 3
 
 
-async def serve(settings: Settings, stop: asyncio.Event, names: Sequence[str]) -> None:
-    """Serve ``api``, ``inlets`` or both on the host and port of the settings until ``stop``."""
-    async with AsyncExitStack() as stack:
-        door: ASGIApp | None = None
-        if "inlets" in names:
-            nc = await stack.enter_async_context(links.nats_client(settings, "inlets", closed=stop.set))
-            publisher = await stack.enter_async_context(Publisher(nc))
-            write = await stack.enter_async_context(links.pool(settings, "write", size=2))
-            door = inlets(sources=_Sources(write), publisher=publisher)
-        app: ASGIApp | None = None
-        if "api" in names:
-            app = create_app(
-                token=settings.access_token(),
-                resources=lambda: _resources(settings, stop),
-                hosts=settings.hosts,
-                static=STATIC,
-            )
-        await _run(_house(app, door), settings, stop, lifespan=app is not None)
+async def api(settings: Settings, stop: asyncio.Event) -> None:
+    """Play the role api."""
+    await _run(_api(settings, stop), settings, stop)
+
+
+async def inlets(settings: Settings, stop: asyncio.Event) -> None:
+    """Play the role inlets."""
+    async with _door(settings, stop) as door:
+        await _run(door, settings, stop)
+
+
+async def api_and_inlets(settings: Settings, stop: asyncio.Event) -> None:
+    """Play both: webhooks go to the inlets, which verify signatures, the rest to the api, which asks for a token."""
+    async with _door(settings, stop) as door:
+        main = _api(settings, stop)
+
+        async def house(scope: Scope, receive: Receive, send: Send) -> None:
+            is_webhook = scope["type"] == "http" and scope["path"].startswith("/webhook/")
+            await (door if is_webhook else main)(scope, receive, send)
+
+        await _run(house, settings, stop)
+
+
+def _api(settings: Settings, stop: asyncio.Event) -> ASGIApp:
+    return create_app(
+        token=settings.access_token(),
+        resources=lambda: _resources(settings, stop),
+        hosts=settings.hosts,
+        static=STATIC,
+    )
+
+
+@asynccontextmanager
+async def _door(settings: Settings, stop: asyncio.Event) -> AsyncIterator[ASGIApp]:
+    async with (
+        links.nats_client(settings, "inlets", closed=stop.set) as nc,
+        links.pool(settings, "write", size=2) as write,
+        Publisher(nc) as publisher,
+    ):
+        yield http_inlets(sources=_Sources(write), publisher=publisher)
 
 
 @asynccontextmanager
@@ -69,18 +91,6 @@ class _Sources:
             raise Unavailable("the database is away") from error
 
 
-def _house(api: ASGIApp | None, door: ASGIApp | None) -> ASGIApp:
-    """Send webhooks to the inlets, which verify signatures, and the rest to the api, which asks for a token."""
-
-    async def house(scope: Scope, receive: Receive, send: Send) -> None:
-        to_door = scope["type"] == "http" and scope["path"].startswith("/webhook/")
-        app = (door or api) if to_door or api is None else api
-        assert app is not None  # noqa: S101  # serve() is called with one of the two at least
-        await app(scope, receive, send)
-
-    return house
-
-
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -88,7 +98,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(app: ASGIApp, settings: Settings, stop: asyncio.Event, *, lifespan: bool) -> None:
+async def _run(app: ASGIApp, settings: Settings, stop: asyncio.Event) -> None:
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -98,7 +108,6 @@ async def _run(app: ASGIApp, settings: Settings, stop: asyncio.Event, *, lifespa
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024,
-        lifespan="on" if lifespan else "off",
         timeout_graceful_shutdown=_GRACE_SECONDS,
         log_config=None,
         access_log=False,

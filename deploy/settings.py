@@ -107,6 +107,23 @@ class Settings(BaseSettings):
         except OSError as error:
             raise SettingMissing(f"no access token: set TASKTRACKER_TOKEN, or see to {self.data / 'token'}") from error
 
+    def environment(self) -> dict[str, str]:
+        """Write the settings as the environment of a role's process, secrets included."""
+        said = {
+            "DATABASE_URL": self.database_url and self.database_url.get_secret_value(),
+            "NATS_URL": self.nats_url and self.nats_url.get_secret_value(),
+            "TASKTRACKER_CREDENTIALS": self.credentials and str(self.credentials.resolve()),
+            "TASKTRACKER_DATA": str(self.data.resolve()),
+            "TASKTRACKER_HOST": self.host,
+            "TASKTRACKER_PORT": str(self.port),
+            "TASKTRACKER_HOSTS": ",".join(self.hosts),
+            "TASKTRACKER_TOKEN": self.token and self.token.get_secret_value(),
+            "TASKTRACKER_METRICS_PORT": str(self.metrics_port),
+            "TASKTRACKER_LOG_LEVEL": self.log_level,
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {name: value for name, value in said.items() if value}
+
     def _password(self, server: str, name: str) -> str | None:
         if self.credentials is None:
             return None

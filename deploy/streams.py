@@ -10,14 +10,13 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError
+from nats.js.errors import NotFoundError
 
 from schemas.subjects import Durable, Stream
 
 MEBIBYTE = 1024**2
 RAW_MAX_BYTES = 2048 * MEBIBYTE
 _DAY_SECONDS = 24 * 3600
-_NAME_IN_USE = 10058
 
 _DURABLES = {
     Durable.LIVE: (Stream.RAW, "raw.>"),
@@ -102,11 +101,10 @@ def consumer_config(durable: Durable) -> ConsumerConfig:
 async def declare(js: JetStreamContext, *, raw_max_bytes: int = RAW_MAX_BYTES) -> None:
     """Create or update every stream and durable; the same again changes nothing."""
     for stream in stream_configs(raw_max_bytes=raw_max_bytes):
+        # Not add_stream first: for a stream that is there, the server counts its max_bytes a second time.
         try:
-            await js.add_stream(stream)
-        except BadRequestError as error:
-            if error.err_code != _NAME_IN_USE:
-                raise
             await js.update_stream(stream)
+        except NotFoundError:
+            await js.add_stream(stream)
     for durable in Durable:
         await js.add_consumer(stream_of(durable), consumer_config(durable))

@@ -1,5 +1,7 @@
 """The road of a message, in four steps: normalize, classify, extract, persist."""
 
+from collections.abc import Callable
+from datetime import tzinfo
 from functools import partial
 
 import bytewax.operators as op
@@ -9,14 +11,18 @@ from bytewax.outputs import Sink
 
 from pipelines.carry import Carried, Delivery, carried, decode
 from pipelines.stages.classify import classify
-from pipelines.stages.extract import TimeZones, extract
+from pipelines.stages.extract import extract
 from pipelines.stages.normalize import normalize
 from schemas.tasks import Extracted
 from schemas.verdicts import Judge
 
 
 def build(
-    source: Source[Carried[Delivery]], sink: Sink[Carried[Extracted]], *, judge: Judge, time_zone: TimeZones
+    source: Source[Carried[Delivery]],
+    sink: Sink[Carried[Extracted]],
+    *,
+    judge: Judge,
+    time_zone: Callable[[str], tzinfo],
 ) -> Dataflow:
     """Put the stages between a source of deliveries and a sink that commits and acknowledges them."""
     flow = Dataflow("tasktracker")

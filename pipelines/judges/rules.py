@@ -4,7 +4,8 @@ from math import exp
 from operator import itemgetter
 
 from pipelines.judges.cues import Cue
-from pipelines.judges.english import ENGLISH
+from pipelines.judges.english import ENGLISH_MATTERS
+from pipelines.judges.english_talk import ENGLISH_TALK
 from pipelines.judges.russian import RUSSIAN
 from pipelines.judges.signs import QUESTION_MARK, signs
 from pipelines.judges.ukrainian import UKRAINIAN
@@ -29,7 +30,7 @@ _SILENCE_AT_LENGTH = 0.7
 _DOUBT = 0.68
 _QUOTED_WORDS = 3
 
-_CUES: Phrases[Cue] = Phrases((cue, cue.phrases) for cue in (*ENGLISH, *UKRAINIAN, *RUSSIAN))
+_CUES: Phrases[Cue] = Phrases((cue, cue.phrases) for cue in (*ENGLISH_MATTERS, *ENGLISH_TALK, *UKRAINIAN, *RUSSIAN))
 
 # Of two categories that weigh the same, the one whose being missed costs more.
 _ORDER = (Category.BUG, Category.CHORE, Category.FEATURE, Category.IMPROVEMENT, Category.QUESTION, Category.NOISE)
@@ -67,16 +68,14 @@ def _weigh(heard: list[tuple[Cue, Span | None]], length: int) -> dict[Category, 
     """Add up the weights; each further cue of a category counts half of the one before it."""
     asked = any(cue.form for cue, _ in heard)
     about_work = any(cue.category in _MATTERS and cue.weight >= 1.5 for cue, _ in heard)
-    by_category: dict[Category, list[float]] = {
-        Category.NOISE: [_SILENCE if length <= _HEAD else _SILENCE_AT_LENGTH]
-    }
+    by_category: dict[Category, list[float]] = {Category.NOISE: [_SILENCE if length <= _HEAD else _SILENCE_AT_LENGTH]}
     for cue, span in heard:
         weight = cue.weight
         if cue.category is Category.NOISE:
             weight *= min(1.0, _SHORT / max(length, 1))
         elif span is not None and span.start > _HEAD:
             weight *= 0.5
-        if cue.form and about_work or cue is QUESTION_MARK and asked:
+        if (cue.form and about_work) or (cue is QUESTION_MARK and asked):
             weight *= 0.3
         by_category.setdefault(cue.category, []).append(weight)
     return {
@@ -92,7 +91,9 @@ def _confidence(margin: float) -> float:
 
 def _alternatives(ranked: list[tuple[float, Category]], rest: float) -> tuple[Alternative, ...]:
     total = sum(weight for weight, _ in ranked)
-    return tuple(Alternative(category, round(rest * weight / total, 3)) for weight, category in ranked[:2] if weight > 0)
+    return tuple(
+        Alternative(category, round(rest * weight / total, 3)) for weight, category in ranked[:2] if weight > 0
+    )
 
 
 def _reason(text: str, category: Category, heard: list[tuple[Cue, Span | None]]) -> str:

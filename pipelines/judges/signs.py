@@ -28,7 +28,7 @@ def signs(text: str, masked: str) -> Iterator[tuple[Cue, Span | None]]:
     """
     # A few words are enough to tell a short message from a long one.
     words = len(_WORDS.findall(masked[:200]))
-    if words == 0 and not _WORDS.search(masked) or _ONLY_PLUS.match(masked):
+    if (words == 0 and not _WORDS.search(masked)) or _ONLY_PLUS.match(masked):
         yield _WORDLESS, None
     elif words < 3:
         yield _TOO_SHORT, None

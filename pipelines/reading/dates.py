@@ -1,8 +1,9 @@
 """Dates: phrases that name a day ("tomorrow", "наступної п'ятниці", "5 декабря"), and which day that is."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from pipelines.reading.calendar import (
     MONTH,
@@ -19,8 +20,18 @@ from pipelines.reading.calendar import (
 _NEXT = r"next|наступн\w{1,3}|следующ\w{1,3}"
 _THIS = r"this|coming|the|цього|цієї|цю|этот|этой|эту|этого"
 _ON = rf"(?:(?:{WEEKDAY}),? )?"
-_FORGOTTEN = timedelta(days=90)
+_FORGOTTEN = timedelta(days=60)
 """A day of this year that is so long past was meant for the next year; a nearer one is past."""
+
+
+class Named(NamedTuple):
+    """A day, where in the text it is named, and how sure that is."""
+
+    day: date
+    start: int
+    end: int
+    confidence: float
+
 
 Resolve = Callable[[re.Match[str], date], date | None]
 
@@ -57,7 +68,7 @@ def _weekday(match: re.Match[str], today: date) -> date:
     return on_weekday(today, weekday(match["w"]), next_week=later)
 
 
-def _ahead(match: re.Match[str], today: date) -> date:
+def _counted(match: re.Match[str], today: date) -> date:
     count, unit = number(match["n"] or "1"), match["u"]
     if unit.startswith(("h", "год", "час")):
         return today + timedelta(days=count // 24)
@@ -87,44 +98,68 @@ _GRAMMAR: tuple[tuple[str, Resolve, float], ...] = (
     (_ON + r"(?P<y>20\d\d)-(?P<m>\d\d)-(?P<d>\d\d)(?!t?\d|-)", _iso, 1.0),
     (_ON + r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})(?:\.(?P<y>20\d\d|\d\d)|\.?)(?![\d.]*\d)", _dotted, 0.9),
     (_ON + r"(?P<d>\d{1,2})/(?P<m>\d{1,2})(?:/(?P<y>20\d\d|\d\d))?(?![\d/])", _slashed, 0.8),
-    (_ON + rf"(?:the )?(?P<d>\d{{1,2}})(?:st|nd|rd|th|-?(?:го|е|му|ого|те|ге))?(?: of)? (?P<m>{MONTH})\.?(?:,? (?P<y>20\d\d)(?!\d))?", _named, 1.0),
-    (_ON + rf"(?P<m>{MONTH})\.? (?:the )?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,? (?P<y>20\d\d))?(?![\d:])", _named, 1.0),
+    (
+        _ON + rf"(?:the )?(?P<d>\d{{1,2}})(?:st|nd|rd|th|-?(?:го|е|му|ого|те"
+        rf"|ге))?(?: of)? (?P<m>{MONTH})\.?(?:,? (?P<y>20\d\d)(?!\d))?",
+        _named,
+        1.0,
+    ),
+    (
+        _ON + rf"(?P<m>{MONTH})\.? (?:the )?(?P<d>\d{{1,2}})(?:st|nd|rd"
+        rf"|th)?(?:,? (?P<y>20\d\d))?(?![\d:])",
+        _named,
+        1.0,
+    ),
     (r"(?:the )?day after tomorrow|післязавтра|послезавтра", _after(2), 1.0),
     (r"tomorrow|tmrw|tmr|завтра(?:шн\w{1,4} дня)?", _after(1), 1.0),
     (r"today|tonight|сьогодні|сегодня", _after(0), 1.0),
-    (rf"(?:the |close of |end of (?:the )?|cob|eod|eow|eom|кінц[яюі] |конц[аеу] )(?:(?P<next>{_NEXT}) |(?:{_THIS}) )?(?P<u>day|business|week|month|дня|тижня|місяця|недели|месяца)", _end, 0.9),
+    (
+        rf"(?:the |close of |end of (?:the )?|cob|eod|eow|eom|кінц[яюі] |конц[аеу] )(?:(?P<next>{_NEXT}) "
+        rf"|(?:{_THIS}) )?(?P<u>day|business|week|month|дня|тижня|місяця|недели|месяца)",
+        _end,
+        0.9,
+    ),
     (r"(?P<u>eod|cob|eow|eom)(?P<next>(?!))?", _end, 0.9),
-    (rf"(?:(?P<next>{_NEXT}) |(?:{_THIS}) )?(?P<w>{WEEKDAY})(?P<after> next week| of next week| наступного тижня| следующей недели)?", _weekday, 0.9),
+    (
+        rf"(?:(?P<next>{_NEXT}) |(?:{_THIS}) )?(?P<w>{WEEKDAY})(?P<after> next week| of next week| наступного тижня"
+        rf"| следующей недели)?",
+        _weekday,
+        0.9,
+    ),
     (rf"(?P<next>{_NEXT}) (?P<u>week|month|тиждень|тижня|тижні|неделю|неделе|недели|місяця|месяца)", _end, 0.6),
     (r"(?P<next>(?!))?(?:this|цього|на этой|этой) (?P<u>week|month|тижня|недели|неделе)", _end, 0.7),
 )
 _AHEAD = (
     rf"(?:in|within|через|протягом|в течение|за) (?:the next |about )?(?:(?P<n>{NUMBER}) )?"
-    r"(?P<u>hours?|days?|weeks?|months?|годин\w{0,2}|дн[іяі]\w{0,2}|день|дней|дня|тиж\w{2,4}|тижд\w{1,4}|недел\w{1,3}|місяц\w{0,3}|месяц\w{0,3}|час\w{0,3})",
-    _ahead,
-    0.9,
+    r"(?P<u>hours?|days?|weeks?|months?|годин\w{0,2}|дн[іяі]\w{0,2}|день|дней|дня|тиж\w{2,4}|тижд\w{1,4}"
+    r"|недел\w{1,3}|місяц\w{0,3}|месяц\w{0,3}|час\w{0,3})"
 )
 
-PHRASES: tuple[tuple[re.Pattern[str], Resolve, float], ...] = tuple(
+_PHRASES: tuple[tuple[re.Pattern[str], Resolve, float], ...] = tuple(
     (re.compile(rf"(?:{expression})(?!\w)"), resolve, confidence) for expression, resolve, confidence in _GRAMMAR
 )
-AHEAD = (re.compile(rf"(?<!\w)(?:{_AHEAD[0]})(?!\w)"), _AHEAD[1], _AHEAD[2])
-"""Stands without a word of deadline before it: its preposition is part of the phrase."""
+# Stands without a word of deadline before it: its preposition is part of the phrase.
+_AHEAD_PHRASE = re.compile(rf"(?<!\w)(?:{_AHEAD})(?!\w)")
 
 
-def day_at(folded: str, start: int, today: date) -> tuple[date, int, float] | None:
-    """Read the day that is named at ``start``: the day, where the phrase ends, how sure; None when none is named."""
-    for pattern, resolve, confidence in PHRASES:
+def day_at(folded: str, start: int, today: date) -> Named | None:
+    """Read the day that is named at ``start``; None when none is, when there is no such day, or it is in doubt."""
+    for pattern, resolve, confidence in _PHRASES:
         if match := pattern.match(folded, start):
-            if (day := resolved(resolve, match, today)) is not None:
-                return day, match.end(), confidence
-            return None
+            return _named_by(match, resolve, confidence, today)
     return None
 
 
-def resolved(resolve: Resolve, match: re.Match[str], today: date) -> date | None:
-    """Turn a match into a day; None when there is no such day, or it is in doubt."""
+def ahead(folded: str, today: date) -> Iterator[Named]:
+    """Find the days that are counted from today: "in 3 days", "через тиждень"."""
+    for match in _AHEAD_PHRASE.finditer(folded):
+        if named := _named_by(match, _counted, 0.9, today):
+            yield named
+
+
+def _named_by(match: re.Match[str], resolve: Resolve, confidence: float, today: date) -> Named | None:
     try:
-        return resolve(match, today)
+        day = resolve(match, today)
     except (ValueError, OverflowError):
         return None
+    return None if day is None else Named(day, match.start(), match.end(), confidence)

@@ -4,59 +4,12 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "br",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figcaption",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tr",
-        "ul",
-    ]
+# Elements that stand on lines of their own, and those that a reader does not see.
+_BLOCKS = re.compile(
+    r"address|article|aside|blockquote|br|d[dlt]|div|fieldset|figcaption|figure|footer|form|h[1-6r]|header|li|main|nav"
+    r"|[ou]l|p|pre|section|table|tr"
 )
-_UNSEEN = frozenset(
-    [
-        "head",
-        "script",
-        "style",
-        "template",
-        "title",
-        "noscript",
-        "iframe",
-        "object",
-        "svg",
-        "math",
-        "textarea",
-        "select",
-        "-comment",
-    ]
-)
+_UNSEEN = re.compile(r"head|i?frame|math|noscript|object|script|select|style|svg|template|textarea|title|-.*")
 _BLANKS = re.compile(r"\s+")
 # Tags that are often left open and cost nothing; the others nest, and the parser's time is quadratic in the depth.
 _NESTING = re.compile(r"<(?!(?:br|hr|img|input|meta|link|wbr|p|li|t[rdh])\b)[a-zA-Z]")
@@ -68,12 +21,12 @@ class TooDeep(ValueError):
 
 
 def read_html(markup: str) -> tuple[str, tuple[str, ...]]:
-    """Give the visible text, a line for each block and ``> `` before what is quoted, and the targets of links.
+    r"""Give the visible text, a line for each block and ``> `` before what is quoted, and the targets of links.
 
     Raises TooDeep.
 
     >>> read_html("<p>Hello <b>you</b></p><blockquote>old</blockquote><a href='https://x.org'>site</a>")
-    ('\\nHello you\\n\\n> old\\nsite', ('https://x.org',))
+    ('\nHello you\n\n> old\nsite', ('https://x.org',))
     """
     if len(_NESTING.findall(markup)) - markup.count("</") > _MAX_DEPTH:
         raise TooDeep("nested too deep")
@@ -100,7 +53,7 @@ class _Walk:
                 self._leave(parent.tag or "")
             elif child.is_text_node:
                 self._text(child.text_content or "")
-            elif child.tag not in _UNSEEN:
+            elif not _UNSEEN.fullmatch(child.tag or "-"):
                 self._enter(child)
                 path.append((child, child.iter(include_text=True)))
         return "".join(self.parts), tuple(self.links)
@@ -109,14 +62,14 @@ class _Walk:
         self.parts.append(text.replace("\n", self._newline()) if self.verbatim else _BLANKS.sub(" ", text))
 
     def _enter(self, node: LexborNode) -> None:
-        tag = node.tag
+        tag = node.tag or ""
         if tag == "blockquote":
             self.quotes += 1
         elif tag == "pre":
             self.verbatim += 1
         elif tag == "a" and (target := node.attributes.get("href")):
             self.links.append(target)
-        if tag in _BLOCKS:
+        if _BLOCKS.fullmatch(tag):
             self.parts.append(self._newline())
         if tag == "li":
             self.parts.append("- ")
@@ -128,7 +81,7 @@ class _Walk:
             self.quotes -= 1
         elif tag == "pre":
             self.verbatim -= 1
-        if tag in _BLOCKS and tag != "br":
+        if _BLOCKS.fullmatch(tag) and tag != "br":
             self.parts.append(self._newline())
 
     def _newline(self) -> str:

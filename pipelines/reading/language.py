@@ -10,170 +10,26 @@ _UKRAINIAN_LETTERS = re.compile(r"[іїєґ]|(?<=[бпвмфр])['’ʼ](?=[яю
 _RUSSIAN_LETTERS = re.compile(r"[ыэъё]")
 _OTHER_LETTERS = re.compile(r"[ўђјљњћџѓќѕ]")
 
-_ENGLISH = frozenset(
-    [
-        "the",
-        "and",
-        "is",
-        "are",
-        "to",
-        "of",
-        "for",
-        "with",
-        "this",
-        "that",
-        "it",
-        "you",
-        "we",
-        "i",
-        "have",
-        "has",
-        "not",
-        "can",
-        "please",
-        "but",
-        "from",
-        "when",
-        "what",
-        "how",
-        "do",
-        "does",
-        "my",
-        "your",
-        "be",
-        "in",
-        "on",
-        "at",
-        "should",
-        "could",
-        "would",
-        "there",
-        "if",
-        "or",
-        "just",
-        "thanks",
-        "hello",
-        "hi",
-        "yes",
-    ]
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(text))
+
+
+_ENGLISH = _words(
+    "the and is are to of for with this that it you we i have has not can please but from when what how do "
+    "does my your be in on at should could would there if or just thanks hello hi yes"
 )
-_NOT_ENGLISH = frozenset(
-    [
-        "der",
-        "und",
-        "ist",
-        "nicht",
-        "das",
-        "ein",
-        "eine",
-        "ich",
-        "wir",
-        "auf",
-        "für",
-        "le",
-        "les",
-        "et",
-        "est",
-        "pas",
-        "une",
-        "vous",
-        "nous",
-        "el",
-        "los",
-        "las",
-        "que",
-        "para",
-        "por",
-        "una",
-        "con",
-        "nie",
-        "jest",
-        "się",
-        "czy",
-        "dla",
-        "il",
-        "che",
-        "di",
-        "per",
-        "non",
-        "och",
-        "att",
-        "det",
-        "inte",
-        "är",
-        "het",
-        "een",
-        "niet",
-        "van",
-        "de",
-    ]
+_NOT_ENGLISH = _words(
+    "der und ist nicht das ein eine ich wir auf für le les et est pas une vous nous el los las que para por "
+    "una con nie jest się czy dla il che di per non och att det inte är het een niet van de"
 )
-_UKRAINIAN = frozenset(
-    [
-        "що",
-        "це",
-        "як",
-        "та",
-        "але",
-        "будь",
-        "ласка",
-        "треба",
-        "вже",
-        "чи",
-        "коли",
-        "якщо",
-        "після",
-        "дякую",
-        "потрібно",
-        "ще",
-        "або",
-        "буде",
-        "є",
-        "дуже",
-        "можна",
-        "зараз",
-        "сьогодні",
-        "наш",
-        "нам",
-        "мене",
-        "тебе",
-        "додайте",
-        "зробити",
-    ]
+_UKRAINIAN = _words(
+    "що це як та але будь ласка треба вже чи коли якщо після дякую потрібно ще або буде є дуже можна зараз "
+    "сьогодні наш нам мене тебе додайте зробити"
 )
-_RUSSIAN = frozenset(
-    [
-        "что",
-        "это",
-        "как",
-        "но",
-        "надо",
-        "нужно",
-        "уже",
-        "пожалуйста",
-        "нет",
-        "если",
-        "или",
-        "когда",
-        "спасибо",
-        "еще",
-        "привет",
-        "после",
-        "будет",
-        "очень",
-        "можно",
-        "сейчас",
-        "сегодня",
-        "наш",
-        "нам",
-        "меня",
-        "тебя",
-        "добавьте",
-        "сделать",
-        "и",
-        "падает",
-        "не",
-    ]
+_RUSSIAN = _words(
+    "что это как но надо нужно уже пожалуйста нет если или когда спасибо еще привет после будет очень можно "
+    "сейчас сегодня наш нам меня тебя добавьте сделать и падает не"
 )
 
 

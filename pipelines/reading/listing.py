@@ -6,11 +6,17 @@ from schemas.verdicts import Span
 
 MAX_ITEMS = 20
 
-_ITEM = re.compile(r"^ ?(?:[-*•–]|\d{1,2}[.)]) ?(?:\[(?P<box>[ xX✓]?)\] ?)?(?P<work>\S[^\n]{2,})$|^ ?\[(?P<box2>[ xX✓]?)\] ?(?P<work2>\S[^\n]{2,})$", re.M)
+_ITEM = re.compile(
+    r"^ ?(?:[-*•–]|\d{1,2}[.)]) ?(?:\[(?P<box>[ xX✓]?)\] ?)?(?P<work>\S[^\n]{2,})$"
+    r"|^ ?\[(?P<box2>[ xX✓]?)\] ?(?P<work2>\S[^\n]{2,})$",
+    re.M,
+)
 _INLINE = re.compile(r"(?:^|(?<=[\s:;,.]))(?P<number>[1-9]\d?)\) ?(?P<work>[^\n]+?)(?=[\s;,.]+[1-9]\d?\) ?|$)", re.M)
 _HEAD = re.compile(
-    r"\b(?:to-?do|to do|tasks?|action items?|plan|please|need(?:s|ed)? to|we need|must|next steps|for today|for tomorrow|this week|checklist"
-    r"|план|задач[іи]|завдання|треба|потрібно|зробити|наступні кроки|на сьогодні|на завтра|нужно|надо|сделать|следующие шаги|на сегодня|список)\b",
+    r"\b(?:to-?do|to do|tasks?|action items?|plan|please|need(?:s|ed)? to|we need|must|next steps|for today"
+    r"|for tomorrow|this week|checklist"
+    r"|план|задач[іи]|завдання|треба|потрібно|зробити|наступні кроки|на сьогодні|на завтра|нужно|надо|сделать"
+    r"|следующие шаги|на сегодня|список)\b",
     re.I,
 )
 _STEPS = re.compile(r"\b(?:steps to|repro\w{0,9}|reproduce|how to|кроки відтворення|шаги|expected|actual)\b", re.I)

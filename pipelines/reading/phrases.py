@@ -18,7 +18,8 @@ _WORD = re.compile(r"\w+")
 _LETTERS = 4
 # What may stand before the first word of a sentence: a bullet, a mention, or a name and a comma ("Anna, update ...").
 _START = (
-    r"(?:\A|\n|[.!?] )(?:[-*•] |\d{1,2}[.)] |\[[^\]\n]{0,30}\] )?(?:@[\w.-]{1,40}[,:]? |(?:hi|hey|hello|привіт|привет|вітаю)[,!]? "
+    r"(?:\A|\n|[.!?] )(?:[-*•] |\d{1,2}[.)] |\[[^\]\n]{0,30}\] )?(?:@[\w.-]{1,40}[,:]? |(?:hi|hey|hello|привіт"
+    r"|привет|вітаю)[,!]? "
     r"|(?!(?:yes|yeah|no|ok|okay|well|so|then|also|or|and|but|hmm|ah|oh|так|ні|да|нет|ну|але|но),)\w{2,20}, )?"
 )
 
@@ -60,7 +61,8 @@ def _key(phrase: str) -> str:
     whole = [word for word in words if not word.endswith("*") or len(word) > _LETTERS]
     if not whole:
         raise ValueError(f"{phrase!r}: a word that ends anyhow needs {_LETTERS} letters")
-    return max(whole, key=len).rstrip("*")[:_LETTERS]
+    longest: str = max(whole, key=len)
+    return longest.rstrip("*")[:_LETTERS]
 
 
 def _compile(phrases: list[str]) -> re.Pattern[str]:

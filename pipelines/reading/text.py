@@ -18,7 +18,7 @@ _FENCE = re.compile(r"```[\s\S]*?(?:```|\Z)|\{code[^}\n]{0,60}\}[\s\S]*?(?:\{cod
 _QUOTED = re.compile(r"^>.*$", re.MULTILINE)
 _URL = re.compile(r"\b(?:https?://|www\.)\S+")
 # A full stop ends a sentence only before a blank, and not before a number: "3.11", "main.py", "5 Dec. 2024" go on.
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]?(?=\s(?!\d))|\n")
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+[\"')\]]?(?=\s(?!\d))|\n")
 _APOSTROPHES = str.maketrans({"’": "'", "ʼ": "'", "‘": "'", "`": "'", "´": "'"})
 
 
@@ -67,7 +67,8 @@ def mask(text: str) -> str:
 def sentences(text: str) -> Iterator[Span]:
     """Find the sentences, without blanks around them; a line break ends one.
 
-    >>> [("One. Two v3.11?" + chr(10) + "Three")[slice(*span)] for span in sentences("One. Two v3.11?" + chr(10) + "Three")]
+    >>> text = "One. Two v3.11?" + chr(10) + "Three"
+    >>> [text[slice(*span)] for span in sentences(text)]
     ['One.', 'Two v3.11?', 'Three']
     """
     start = 0

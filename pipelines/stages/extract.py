@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import TypeVar
 
+from pipelines.reading.assignee import assignee
 from pipelines.reading.due import due_date
 from pipelines.reading.labels import labels
 from pipelines.reading.links import links
 from pipelines.reading.listing import items
-from pipelines.reading.people import assignee
 from pipelines.reading.priority import priority
 from pipelines.reading.text import mask
 from pipelines.reading.title import title
@@ -26,10 +26,7 @@ def extract(batch: list[Classified], *, time_zone: Callable[[str], tzinfo]) -> l
     Noise has none; a message that lists work (a to-do list) has as many as it lists, at most 20; any other has one.
     ``time_zone`` gives the zone of a workspace, in which "tomorrow" is meant.
     """
-    return [
-        Extracted(item.message, item.verdict, _tasks(item.message, item.verdict, time_zone))
-        for item in batch
-    ]
+    return [Extracted(item.message, item.verdict, _tasks(item.message, item.verdict, time_zone)) for item in batch]
 
 
 def _tasks(message: Message, verdict: Verdict, time_zone: Callable[[str], tzinfo]) -> tuple[Extraction, ...]:

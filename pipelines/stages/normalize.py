@@ -21,7 +21,7 @@ def normalize(batch: list[RawMessage]) -> list[Message]:
 def _normalize(raw: RawMessage) -> Message:
     if raw.kind is Kind.DELETE:
         return Message(raw, "")
-    written, targets = raw.text, ()
+    written, targets = raw.text, tuple[str, ...]()
     if raw.format is TextFormat.HTML:
         try:
             written, targets = read_html(raw.text)

@@ -30,7 +30,7 @@ async def test_every_stream_and_durable_of_the_glossary_is_declared(js: JetStrea
 async def test_what_came_in_is_kept_until_read_and_results_give_way(js: JetStreamContext) -> None:
     configs = {info.config.name: info.config for info in await js.streams_info()}
     assert {config.retention for config in configs.values()} == {RetentionPolicy.LIMITS}
-    assert {name for name, config in configs.items() if config.discard is DiscardPolicy.OLD} == {Stream.RESULTS}
+    assert {name for name, config in configs.items() if config.discard == DiscardPolicy.OLD} == {Stream.RESULTS}
     assert configs[Stream.RAW].allow_atomic
     assert configs[Stream.RESULTS].allow_atomic
     assert configs[Stream.RAW].duplicate_window == 600
@@ -40,7 +40,7 @@ async def test_what_came_in_is_kept_until_read_and_results_give_way(js: JetStrea
 async def test_durables_acknowledge_explicitly_and_never_give_up(js: JetStreamContext) -> None:
     for durable in Durable:
         config = (await js.consumer_info(streams.stream_of(durable), durable)).config
-        assert config.ack_policy is AckPolicy.EXPLICIT
+        assert config.ack_policy == AckPolicy.EXPLICIT
         assert (config.max_deliver, config.max_ack_pending, config.ack_wait) == (-1, 10_000, 20)
 
 

@@ -3,7 +3,7 @@
 import { Failure, get } from "/static/js/http.js";
 
 const MINUTE = 60_000;
-const REFRESH = 5_000;
+const QUIET = 3_000;
 const NUMBER = new Intl.NumberFormat("en-GB");
 
 /** Show `messages`, `tasks`, `noise` and the `rate` in these elements. */
@@ -36,16 +36,16 @@ export function counters(elements) {
     draw();
   }
 
-  /** Events say what came, not what an edit made of it: the server's figures follow soon after. */
-  function refreshSoon() {
-    refreshing ??= setTimeout(async () => {
-      refreshing = null;
+  /** Events do not say what an edit made of the figures: once it is quiet, the server's replace those counted here. */
+  function refreshWhenQuiet() {
+    clearTimeout(refreshing);
+    refreshing = setTimeout(async () => {
       try {
         await load();
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
       }
-    }, REFRESH);
+    }, QUIET);
   }
 
   return {
@@ -60,7 +60,7 @@ export function counters(elements) {
       counts.tasks += tasks;
       counts.noise += noise;
       draw();
-      refreshSoon();
+      refreshWhenQuiet();
     },
   };
 }

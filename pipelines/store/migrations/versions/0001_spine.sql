@@ -16,7 +16,7 @@ insert into task_numbers (workspace) values ('default');
 
 -- Changes only by a restore: a client that saw another epoch must resync.
 create table epoch (
-    only boolean primary key default true check (only),
+    singleton boolean primary key default true check (singleton),
     id uuid not null default gen_random_uuid()
 );
 insert into epoch default values;

@@ -1,0 +1,117 @@
+"""Who may come in: the right Host, no foreign Origin, and the access token or the cookie made from it."""
+
+import hmac
+from collections.abc import Collection
+from hashlib import sha256
+from http import HTTPStatus
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import problem
+
+COOKIE = "tasktracker"
+_MAX_AGE_SECONDS = 30 * 24 * 3600
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+_OPEN = ("/api/health", "/static/")
+_FOREIGN_WEBSOCKET = 4403
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Door:
+    """Lets through what may come in, and answers the rest itself; also for WebSockets.
+
+    Open to all: the health routes, the page's own files, and ``/``, which says how to sign in. ``/?token=…`` trades
+    the token for a cookie, so that it leaves the address bar.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str, hosts: Collection[str]) -> None:
+        self._app = app
+        self._token = token.encode()
+        self._hosts = {host.lower() for host in hosts}
+        # Not the token itself: a cookie that leaks cannot be used as a bearer token.
+        self._cookie = hmac.new(self._token, b"cookie v1", sha256).hexdigest()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        answer = self._answer(scope, Headers(scope=scope))
+        if answer is None:
+            await self._app(scope, receive, _with_headers(send))
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": _FOREIGN_WEBSOCKET})  # before accept: an HTTP 403
+        else:
+            await answer(scope, receive, _with_headers(send))
+
+    def _answer(self, scope: Scope, headers: Headers) -> Response | None:
+        """Say no, or sign in; None lets the request through."""
+        host = headers.get("host", "")
+        if _name(host) not in self._hosts:
+            return problem(HTTPStatus.MISDIRECTED_REQUEST, "not served under this host name: see TASKTRACKER_HOSTS")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return problem(HTTPStatus.FORBIDDEN, "requests from another site are not served")
+        path: str = scope["path"]
+        if path == "/" and (given := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
+            return self._sign_in(given[0])
+        if path == "/" or path.startswith(_OPEN) or self._bearer(headers):
+            return None
+        return self._by_cookie(scope, headers)
+
+    def _by_cookie(self, scope: Scope, headers: Headers) -> Response | None:
+        if not self._has_cookie(headers):
+            detail = "send the access token as Authorization: Bearer …, or open /?token=…"
+            return problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+        if scope["type"] == "http" and scope["method"] not in _SAFE and "origin" not in headers:
+            return problem(HTTPStatus.FORBIDDEN, "a change by cookie must say its Origin")
+        return None
+
+    def _bearer(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
+
+    def _has_cookie(self, headers: Headers) -> bool:
+        try:
+            given = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return given is not None and hmac.compare_digest(given.value.encode(), self._cookie.encode())
+
+    def _sign_in(self, given: str) -> Response:
+        if not hmac.compare_digest(given.encode(errors="replace"), self._token):
+            return problem(HTTPStatus.UNAUTHORIZED, "this is not the access token")
+        answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+        answer.set_cookie(COOKIE, self._cookie, max_age=_MAX_AGE_SECONDS, httponly=True, samesite="strict", path="/")
+        return answer
+
+
+def _name(host: str) -> str:
+    """Take the port off a Host header.
+
+    >>> _name("[::1]:8000"), _name("LOCALHOST:80"), _name("example.org")
+    ('[::1]', 'localhost', 'example.org')
+    """
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdigit() and (not name.startswith("[") or name.endswith("]")) else host.lower()
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return sending

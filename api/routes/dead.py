@@ -1,0 +1,36 @@
+"""Dead letters: what could not be used."""
+
+from base64 import b64encode
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from api import deps
+from api.paging import Page, cursor_of, cut, read_cursor
+from api.queries import dead
+from api.queries.dead import DeadView
+
+router = APIRouter(prefix="/api/dead", tags=["dead letters"])
+
+
+@router.get("")
+async def newest(
+    conn: deps.Read, workspace: deps.Workspace, limit: deps.Limit = 50, cursor: deps.Cursor = None
+) -> Page[DeadView]:
+    """List dead letters, newest first, without their bytes."""
+    offset = read_cursor(cursor) or 0
+    rows = await dead.page(conn, workspace, offset=offset, limit=limit + 1)
+    items, more = cut(rows, limit)
+    return Page(items=items, next_cursor=cursor_of(offset + limit if more else None))
+
+
+@router.get("/{letter}")
+async def one(conn: deps.Read, workspace: deps.Workspace, letter: UUID) -> dict[str, Any]:
+    """Show a dead letter with its original bytes: as ``text`` where they are UTF-8, else as ``base64``."""
+    found = await dead.one(conn, workspace, letter)
+    shown = found.model_dump(mode="json", exclude={"body"})
+    try:
+        return shown | {"text": found.body.decode()}
+    except UnicodeDecodeError:
+        return shown | {"base64": b64encode(found.body).decode()}

@@ -1,0 +1,99 @@
+"""Health: is the process alive, can it serve, and how does the whole pipeline do."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+import psycopg
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg_pool import PoolTimeout
+
+from api import deps
+from api.problems import problem
+from api.queries import health
+from api.queries.stats import Stats, stats
+from pipelines.store.migrate import newest
+from schemas.subjects import Durable, Stream
+
+router = APIRouter(tags=["health"])
+
+_SECONDS = 2.0
+
+_STREAMS = {
+    Durable.LIVE: Stream.RAW,
+    Durable.BULK: Stream.RAW,
+    Durable.BURY: Stream.DEAD,
+    Durable.COMMANDS: Stream.COMMANDS,
+}
+
+
+@router.get("/api/health/live")
+async def live() -> dict[str, str]:
+    """Say that the process is up."""
+    return {"status": "ok"}
+
+
+@router.get("/api/health/ready", response_model=None)
+async def ready(house: deps.HouseDep) -> JSONResponse | dict[str, str]:
+    """Say whether requests can be served: the database is of our shape, NATS is connected."""
+    wrong = []
+    if (database := await _database(house))["status"] != "ok":
+        wrong.append(f"database: {database['status']}")
+    if not house.resources.nats.is_connected:
+        wrong.append("nats: not connected")
+    if wrong:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(wrong), headers={"Retry-After": "2"})
+    return {"status": "ok"}
+
+
+@router.get("/api/health")
+async def full(house: deps.HouseDep) -> dict[str, Any]:
+    """Show the servers, what waits at each durable, how far the relay is behind, and the sockets."""
+    database = await _database(house)
+    return {
+        "database": database,
+        "nats": {"status": "ok" if house.resources.nats.is_connected else "not connected"},
+        "durables": await _durables(house),
+        "sockets": house.fanout.sockets,
+        "position": house.fanout.position,
+    }
+
+
+@router.get("/api/stats", tags=["stats"])
+async def counts(conn: deps.Read, workspace: deps.Workspace) -> Stats:
+    """Count messages, tasks and noise."""
+    return await stats(conn, workspace)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics() -> Response:
+    """Show the figures of this process, for Prometheus."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database(house: deps.House) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(_SECONDS), house.resources.read.connection() as conn:
+            revision = await health.revision(conn)
+            relay = await health.relay_lag(conn)
+    except (psycopg.Error, PoolTimeout, TimeoutError, OSError):
+        return {"status": "away"}
+    status = "ok" if revision == newest() else f"at revision {revision}, not {newest()}: run `tasktracker migrate`"
+    return {"status": status, "relay": relay}
+
+
+async def _durables(house: deps.House) -> dict[str, Any]:
+    return dict(zip(_STREAMS, await asyncio.gather(*(_durable(house, name) for name in _STREAMS)), strict=True))
+
+
+async def _durable(house: deps.House, name: Durable) -> dict[str, Any]:
+    try:
+        js = house.resources.nats.jetstream(timeout=_SECONDS)
+        info = await js.consumer_info(_STREAMS[name], name)
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+        return {"status": type(error).__name__}
+    return {"status": "ok", "waiting": info.num_pending, "held": info.num_ack_pending, "pulls": info.num_waiting}

@@ -1,0 +1,131 @@
+"""Tasks: listed, made by hand, changed, judged, talked about."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Response
+
+from api import deps
+from api.paging import Page, cursor_of, cut, read_cursor
+from api.problems import Problem
+from api.queries import events, tasks
+from api.queries.tasks import TaskDetail, TaskFilter, TaskView
+from pipelines.store import comments as comment_store
+from pipelines.store import tasks as store
+from pipelines.store.idempotency import once
+from schemas.tasks import Comment, NewComment, NewTask, ReviewDecision, Task, TaskChange
+
+router = APIRouter(prefix="/api/tasks", tags=["tasks"])
+
+HISTORY = 200
+
+IfMatch = Annotated[str | None, Header(alias="If-Match", description='The version that was read, as "3".')]
+
+
+@router.get("")
+async def newest(
+    conn: deps.Read,
+    workspace: deps.Workspace,
+    wanted: Annotated[TaskFilter, Query()],
+    limit: deps.Limit = 50,
+    cursor: deps.Cursor = None,
+) -> Page[TaskView]:
+    """List tasks, newest first, each with the messages that it stands on."""
+    rows = await tasks.page(conn, workspace, wanted, below=read_cursor(cursor), limit=limit + 1)
+    items, more = cut(rows, limit)
+    return Page(items=items, next_cursor=cursor_of(items[-1].number if more else None))
+
+
+@router.get("/{name}")
+async def one(conn: deps.Read, workspace: deps.Workspace, name: str, response: Response) -> TaskDetail:
+    """Show a task, by id or number, with its evidence, comments, history and verdicts."""
+    task = await tasks.one(conn, workspace, name)
+    evidence = (await tasks.evidence(conn, [task.id]))[task.id]
+    _tag(response, task)
+    return TaskDetail(
+        **task.model_dump(),
+        evidence=evidence,
+        comments=await tasks.comments(conn, task.id),
+        history=await events.of_task(conn, task.id, limit=HISTORY),
+        verdicts=await tasks.verdicts(conn, [each.message for each in evidence]),
+    )
+
+
+@router.post("", status_code=HTTPStatus.CREATED)
+async def create(
+    conn: deps.Write, workspace: deps.Workspace, new: NewTask, response: Response, key: deps.IdempotencyKey = None
+) -> Task:
+    """Make a task by hand."""
+
+    async def do() -> str:
+        return (await store.create(conn, workspace, new, actor=deps.ACTOR)).model_dump_json()
+
+    task = Task.model_validate_json(await once(conn, workspace, key, f"task {new.model_dump_json()}", do))
+    response.headers["Location"] = f"/api/tasks/{task.id}"
+    _tag(response, task)
+    return task
+
+
+@router.patch("/{task}")
+async def change(
+    conn: deps.Write,
+    workspace: deps.Workspace,
+    task: UUID,
+    wanted: TaskChange,
+    response: Response,
+    if_match: IfMatch = None,
+) -> Task:
+    """Change a task's fields; ``If-Match`` says which version you saw."""
+    try:
+        changed = await store.change(conn, workspace, task, wanted, actor=deps.ACTOR, version=_version(if_match))
+    except ValueError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    _tag(response, changed)
+    return changed
+
+
+@router.post("/{task}/review")
+async def review(
+    conn: deps.Write,
+    workspace: deps.Workspace,
+    task: UUID,
+    decision: ReviewDecision,
+    response: Response,
+    if_match: IfMatch = None,
+) -> Task:
+    """Accept a reading, correct it, or say that it is no task."""
+    try:
+        judged = await store.review(conn, workspace, task, decision, actor=deps.ACTOR, version=_version(if_match))
+    except ValueError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    _tag(response, judged)
+    return judged
+
+
+@router.post("/{task}/comments", status_code=HTTPStatus.CREATED)
+async def comment(
+    conn: deps.Write, workspace: deps.Workspace, task: UUID, new: NewComment, key: deps.IdempotencyKey = None
+) -> Comment:
+    """Say something about a task."""
+
+    async def do() -> str:
+        return (await comment_store.add(conn, workspace, task, new, actor=deps.ACTOR)).model_dump_json()
+
+    return Comment.model_validate_json(await once(conn, workspace, key, f"comment {task} {new.text}", do))
+
+
+def _version(if_match: str | None) -> int | None:
+    """Read the version that the caller saw; ``*`` stands for any."""
+    if if_match is None:
+        raise Problem(HTTPStatus.PRECONDITION_REQUIRED, "send If-Match with the version that you saw (its ETag)")
+    given = if_match.strip().removeprefix("W/").strip('"')
+    if given == "*":
+        return None
+    if not (given.isascii() and given.isdigit() and len(given) <= 9):
+        raise Problem(HTTPStatus.PRECONDITION_FAILED, "If-Match is no version of a task")
+    return int(given)
+
+
+def _tag(response: Response, task: Task) -> None:
+    response.headers["ETag"] = f'"{task.version}"'

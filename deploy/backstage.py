@@ -1,0 +1,51 @@
+"""The roles that nobody talks to: the relay, the lanes, the keeper."""
+
+import asyncio
+from collections.abc import Callable
+
+from faststream.nats import NatsBroker
+
+from deploy import links
+from deploy.local.permissions import inbox_prefix
+from deploy.settings import Settings
+from pipelines import relay as relaying
+from pipelines.keeper import keep
+from pipelines.lanes import bury as burying
+from pipelines.lanes import commands as commanding
+
+
+async def relay(settings: Settings, stop: asyncio.Event) -> None:
+    """Play the role relay."""
+    async with links.nats_client(settings, "relay", closed=stop.set) as nc:
+        await relaying.relay(links.connect(settings, "write"), nc, stop)
+
+
+async def keeper(settings: Settings, stop: asyncio.Event) -> None:
+    """Play the role keeper."""
+    async with links.nats_client(settings, "keeper", closed=stop.set) as nc:
+        await keep(nc, stop)
+
+
+async def bury(settings: Settings, stop: asyncio.Event) -> None:
+    """Play the role bury."""
+    await _lane(settings, stop, burying.attach)
+
+
+async def commands(settings: Settings, stop: asyncio.Event) -> None:
+    """Play the role commands."""
+    await _lane(settings, stop, commanding.attach)
+
+
+async def _lane(settings: Settings, stop: asyncio.Event, attach: Callable[[NatsBroker, links.Pool], None]) -> None:
+    async with links.pool(settings, "write", size=2) as pool:
+        broker = NatsBroker(
+            settings.nats("lanes"),
+            inbox_prefix=inbox_prefix("lanes"),
+            logger=None,
+            graceful_timeout=3.0,
+            **links.NATS_OPTIONS,
+        )
+        attach(broker, pool)
+        async with broker:
+            await broker.start()
+            await stop.wait()

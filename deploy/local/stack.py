@@ -1,0 +1,232 @@
+"""A whole Task Tracker in one folder: its servers, its roles, one supervisor."""
+
+import asyncio
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+
+import nats
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from deploy import streams
+from deploy.local import lock
+from deploy.local.credentials import load_or_create, write_private
+from deploy.local.journal import Journal, Show
+from deploy.local.nats import MAX_FILE, Nats
+from deploy.local.postgres import Postgres
+from deploy.local.process import Service, StackError, free_port
+from deploy.local.supervisor import OnReady, Supervisor
+from deploy.settings import Settings
+from pipelines.store.migrate import migrate
+
+PROCESSES = {
+    "api": ("api", "inlets"),
+    "dataflow": ("dataflow",),
+    "relay": ("relay", "bury", "commands", "keeper"),
+}
+"""The processes of a stack and the roles that each plays."""
+
+_PORTS_TRIED = 50
+
+
+class Running(BaseModel):
+    """What the file ``running.json`` of a folder says, for commands that want to reach the stack there."""
+
+    pid: int
+    url: str
+    database_url: str
+    nats_url: str
+    metrics: dict[str, int]
+
+
+class Stack:
+    """Servers (embedded unless both are given) and roles; to be run in the main thread."""
+
+    def __init__(self, settings: Settings, *, show: Show | None = None) -> None:
+        if (settings.database_url is None) != (settings.nats_url is None):
+            raise StackError("give both DATABASE_URL and NATS_URL, or neither: then embedded servers are run")
+        self._folder = settings.data.resolve()
+        self._credentials = load_or_create(self._folder)
+        servers = [] if settings.database_url else self._servers(settings)
+        self.settings = self._reaching(settings, servers)
+        self.metrics = {name: free_port() for name in PROCESSES if name != "api"}
+        services = [server.service for server in servers]
+        if servers:
+            postgres, broker = services
+            services = [_and_then(postgres, self._migrate), _and_then(broker, self._declare)]
+        roles = [
+            self._role(name, names, needs=[service.name for service in services]) for name, names in PROCESSES.items()
+        ]
+        self._embedded = bool(servers)
+        self.supervisor = Supervisor([*services, *roles], Journal(self._folder / "logs", show=show))
+
+    @property
+    def url(self) -> str:
+        """Where the page and the api are."""
+        return f"http://{self.settings.host}:{self.settings.port}"
+
+    @property
+    def signed_in_url(self) -> str:
+        """The same with the access token, which the first visit turns into a cookie."""
+        return f"{self.url}/?token={self.settings.access_token()}"
+
+    async def run(self, on_ready: OnReady) -> None:
+        """Run everything until it is stopped; see Supervisor.run. ``on_ready``: the api answers that it is ready."""
+        with lock.hold(self._folder), self._announced() as announce:
+            if not self._embedded:
+                await asyncio.to_thread(self._migrate)
+                await asyncio.to_thread(self._declare)
+
+            async def ready() -> None:
+                announce()
+                await on_ready()
+
+            await self.supervisor.run(ready)
+
+    def _servers(self, settings: Settings) -> list[Postgres | Nats]:
+        return [
+            Postgres(self._folder, self._credentials, pg_bin=settings.pg_bin),
+            Nats(
+                self._folder,
+                self._credentials,
+                durable=settings.nats_durable,
+                max_file=max(MAX_FILE, settings.raw_max_bytes + 1024**3),
+            ),
+        ]
+
+    def _reaching(self, settings: Settings, servers: Sequence[Postgres | Nats]) -> Settings:
+        update: dict[str, object] = {"port": _free_api_port(settings.host, settings.port), "data": self._folder}
+        if settings.token is None:
+            update["token"] = SecretStr(self._credentials.token)
+        for server in servers:
+            if isinstance(server, Postgres):
+                update["database_url"] = SecretStr(f"postgresql://127.0.0.1:{server.port}/tasktracker")
+            else:
+                update["nats_url"] = SecretStr(f"nats://127.0.0.1:{server.port}")
+            update["credentials"] = self._folder / "credentials.json"
+        return settings.model_copy(update=update)
+
+    def _role(self, name: str, roles: Sequence[str], *, needs: Sequence[str]) -> Service:
+        settings = self.settings.model_copy(update={"metrics_port": self.metrics.get(name, 0)})
+        return Service(
+            name=name,
+            command=(sys.executable, "-m", "deploy.roles", *roles),
+            environment=settings.environment(),
+            ready=self._api_ready if name == "api" else None,
+            needs=tuple(needs),
+            grace_seconds=5.0,
+            directory=Path.cwd(),
+        )
+
+    def _api_ready(self, pid: int) -> bool:  # noqa: ARG002
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/health/ready", timeout=3) as answer:  # noqa: S310
+                return bool(answer.status == HTTPStatus.OK)
+        except OSError:
+            return False
+
+    def _migrate(self) -> None:
+        migrate(self.settings.database("migrate"))
+
+    def _declare(self) -> None:
+        asyncio.run(self._declare_streams())
+
+    async def _declare_streams(self) -> None:
+        client = await nats.connect(self.settings.nats("admin"), connect_timeout=5, max_reconnect_attempts=3)
+        try:
+            await streams.declare(client.jetstream(timeout=10), raw_max_bytes=self.settings.raw_max_bytes)
+        finally:
+            await client.close()
+
+    @contextmanager
+    def _announced(self) -> Iterator[Callable[[], None]]:
+        path = self._folder / "running.json"
+        path.unlink(missing_ok=True)
+        try:
+            yield lambda: write_private(path, self._running().model_dump_json(indent=2))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _running(self) -> Running:
+        settings = self.settings
+        return Running(
+            pid=os.getpid(),
+            url=self.url,
+            database_url=settings.database_url.get_secret_value() if settings.database_url else "",
+            nats_url=settings.nats_url.get_secret_value() if settings.nats_url else "",
+            metrics=self.metrics,
+        )
+
+
+def running(folder: Path) -> Running | None:
+    """Tell how to reach the stack that runs in a folder; None when none does."""
+    try:
+        found = Running.model_validate_json((folder / "running.json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return found if _lives(found.pid) else None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _and_then(service: Service, step: Callable[[], None]) -> Service:
+    """Make a service count as ready only when a step, taken once, has been taken too."""
+    taken = False
+
+    def ready(pid: int) -> bool:
+        nonlocal taken
+        if service.ready is not None and not service.ready(pid):
+            return False
+        if not taken:
+            step()
+            taken = True
+        return True
+
+    return replace(service, ready=ready)
+
+
+def _free_api_port(host: str, wanted: int) -> int:
+    """Take the port that is wanted, else the next free one; 0 means any."""
+    if wanted == 0:
+        return free_port()
+    for port in range(wanted, min(wanted + _PORTS_TRIED, 65_536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise StackError(f"no free port between {wanted} and {wanted + _PORTS_TRIED - 1} on {host}: choose one with --port")
+
+
+def holder_of(port: int) -> str:
+    """Say which process listens on a port of this machine, as far as we may know."""
+    wanted = f":{port:04X}"
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            rows = [line.split() for line in Path(table).read_text(encoding="ascii").splitlines()[1:]]
+            inodes |= {row[9] for row in rows if row[1].endswith(wanted) and row[3] == "0A"}
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            target = str(link.readlink())
+            if target.startswith("socket:[") and target[8:-1] in inodes:
+                process = link.parts[2]
+                name = Path(f"/proc/{process}/comm").read_text(encoding="utf-8").strip()
+                return f"{name}, process {process}"
+    return "another program"

@@ -1,0 +1,46 @@
+"""Requests done once: the answer to a key is stored with the change that it belongs to."""
+
+import json
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from schemas.errors import Conflict
+
+
+async def once(
+    conn: AsyncConnection[Any], workspace: str, key: str | None, request: str, do: Callable[[], Awaitable[str]]
+) -> str:
+    """Do something and keep its answer (JSON text), or return the answer of the first time.
+
+    Without a key it is simply done. The same key with another request raises Conflict. Two at the same time: the
+    second waits for the first one's transaction.
+    """
+    if key is None:
+        return await do()
+    digest = sha256(request.encode()).hexdigest()
+    rows = await conn.execute(_CLAIM, [workspace, key, digest])
+    if await rows.fetchone() is not None:
+        answer = await do()
+        await conn.execute(_ANSWER, [answer, workspace, key])
+        return answer
+    rows = await conn.execute(
+        "select request, response from idempotency where workspace = %s and key = %s", [workspace, key]
+    )
+    [(known, response)] = await rows.fetchall()
+    if known != digest:
+        raise Conflict("this Idempotency-Key was used for another request")
+    return json.dumps(response)
+
+
+_CLAIM = """
+insert into idempotency (workspace, key, request, response) values (%s, %s, %s, '{}')
+on conflict do nothing returning key
+"""
+
+_KNOWN = "select request, response from idempotency where workspace = %s and key = %s"
+
+_ANSWER = "update idempotency set response = %s::jsonb where workspace = %s and key = %s"
+"""The row is ours alone until the commit."""
