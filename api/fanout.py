@@ -4,18 +4,21 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import nats.errors
+import nats.js.errors
 import psycopg
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as Inbox
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from psycopg_pool import AsyncConnectionPool
 
@@ -38,6 +41,9 @@ _ANSWER_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 _FIRST_DELAY_SECONDS = 0.1
 _LONGEST_DELAY_SECONDS = 5.0
+_WORKING_SECONDS = 10.0
+"""A consumer that lived longer than this was not a failed attempt."""
+
 _OVERLAP = timedelta(seconds=5)
 """How far a new consumer goes back; what was seen is dropped by its position."""
 
@@ -199,33 +205,39 @@ class Fanout:
     async def _run(self) -> None:
         delay = _FIRST_DELAY_SECONDS
         while True:
-            before = self._position
+            before, begun = self._position, monotonic()
             try:
                 await self._follow()
-            except Exception as error:  # noqa: BLE001  # nobody else would begin it again
+            except Exception as error:  # nobody else would begin it again
                 _log.warning("reading RESULTS begins again: %s", str(error).partition("\n")[0] or repr(error))
-            delay = _FIRST_DELAY_SECONDS if self._position != before else min(delay * 2, _LONGEST_DELAY_SECONDS)
+            worked = self._position != before or monotonic() - begun > _WORKING_SECONDS
+            delay = _FIRST_DELAY_SECONDS if worked else min(delay * 2, _LONGEST_DELAY_SECONDS)
             await asyncio.sleep(delay)
 
     async def _follow(self) -> None:
         """Read with one consumer until it fails."""
-        made = await self._js.add_consumer(Stream.RESULTS, self._start())
         stored = await self._stored_position()
-        if self._position is not None:
-            await self._fill(stored)
-        elif not made.num_pending:
+        await self._fill(stored)
+        made = await self._js.add_consumer(Stream.RESULTS, self._start())
+        if self._position is None and not made.num_pending:
             self._begin_at(stored)
-        async for message in self._pull(made.name):
-            self._heard = message.metadata.timestamp
-            try:
-                frame = frame_of_body(message.data)
-            except ValueError as error:
-                _log.error("RESULTS holds something else than events: %s", error)
-                continue
-            if self._position is None:
-                # Nobody follows yet. The database is behind while a batch is being marked, ahead in a rebuild.
-                self._begin_at(max(stored, frame.position))
-            await self._take(frame)
+        async with aclosing(self._pull(made.name)) as messages:
+            async for message in messages:
+                await self._hear(message, stored)
+
+    async def _hear(self, message: Msg, stored: int) -> None:
+        self._heard = message.metadata.timestamp
+        try:
+            frame = frame_of_body(message.data)
+        except ValueError as error:
+            _log.error("RESULTS holds something else than events: %s", error)
+            return
+        if self._position is None:
+            # Nobody follows yet. The database is behind while a batch is being marked, ahead in a rebuild.
+            self._begin_at(max(stored, frame.position))
+        if self._position is not None and frame.position > self._position:
+            await self._fill(frame.position - 1)
+            self._tell(frame)
 
     def _start(self) -> ConsumerConfig:
         config = ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True, inactive_threshold=30)
@@ -240,12 +252,6 @@ class Fanout:
     def _begin_at(self, position: int) -> None:
         self._position = position
         self._known.set()
-
-    async def _take(self, frame: Frame) -> None:
-        if self._position is None or frame.position <= self._position:
-            return
-        await self._fill(frame.position - 1)
-        self._tell(frame)
 
     async def _fill(self, upto: int) -> None:
         """Tell what the stream did not, up to a position."""
@@ -270,7 +276,7 @@ class Fanout:
         async with asyncio.timeout(_ANSWER_SECONDS), self._pool.connection() as conn:
             return await events.newest_position(conn)
 
-    async def _pull(self, consumer: str) -> AsyncIterator[Msg]:
+    async def _pull(self, consumer: str) -> AsyncGenerator[Msg]:
         """Yield messages for as long as the consumer lives; raises _Interrupted when it is gone."""
         inbox = self._nc.new_inbox()
         arrived: asyncio.Queue[Msg] = asyncio.Queue()
@@ -292,3 +298,26 @@ class Fanout:
         finally:
             await self._let_go(subscription, consumer)
 
+    async def _let_go(self, inbox: Inbox, consumer: str) -> None:
+        """Leave nothing behind; what cannot be reached goes by itself when it is idle."""
+        with suppress(nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await inbox.unsubscribe()
+                await self._js.delete_consumer(Stream.RESULTS, consumer)
+
+
+async def _next(arrived: asyncio.Queue[Msg]) -> Msg:
+    if not arrived.empty():
+        return arrived.get_nowait()
+    try:
+        async with asyncio.timeout(_SILENCE_SECONDS):
+            return await arrived.get()
+    except TimeoutError:
+        raise _Interrupted("neither events nor heartbeats") from None
+
+
+def _refuse(status: str, message: Msg) -> None:
+    """Raise _Interrupted unless the pull ended in an ordinary way: by time, or by size."""
+    said = (message.headers or {}).get("Description", "")
+    if status != "408" and "MaxBytes" not in said:
+        raise _Interrupted(f"NATS ended the pull: {status} {said}")

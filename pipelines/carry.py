@@ -52,7 +52,7 @@ def carried(name: str, stage: Callable[[list[S]], Sequence[T]]) -> Step[S, T]:
         values = [item.value for item in batch if not isinstance(item.value, Refusal)]
         outcomes = iter(_apply(name, stage, values))
         out = [
-            Carried[T](item.delivery, item.value if isinstance(item.value, Refusal) else next(outcomes))
+            Carried(item.delivery, item.value if isinstance(item.value, Refusal) else next(outcomes))
             for item in batch
         ]
         metrics.STAGE_SECONDS.labels(name).observe(perf_counter() - begun)

@@ -16,7 +16,6 @@ from deploy import streams
 from deploy.local.credentials import load_or_create
 from deploy.local.nats import Nats
 from deploy.local.postgres import OWNER, SUPERUSER, Postgres
-from pipelines.store import migrate as migrations
 from pipelines.store.migrate import migrate
 
 _STACK = {"stack_folder", "postgres_server", "nats_server", "postgres_url", "postgres_urls", "nats_url", "nats_urls"}
@@ -63,7 +62,7 @@ def postgres_server(pg_bin: Path | None) -> Iterator[Postgres]:
         try:
             with psycopg.connect(server.url(SUPERUSER), autocommit=True) as conn:
                 _execute(conn, "create database {} template tasktracker owner {}", _TEMPLATE, OWNER)
-            _migrate(server.url(database=_TEMPLATE))
+            migrate(server.url(database=_TEMPLATE))
             yield server
         finally:
             server.stop()
@@ -118,17 +117,6 @@ async def nats_url(nats_server: Nats) -> str:
 def nats_urls(nats_server: Nats, nats_url: str) -> Callable[[str], str]:
     """Give the address for a user of NATS, all streams empty; the user's inbox is ``_INBOX_<user>``."""
     return nats_server.url
-
-
-def _migrate(url: str) -> None:
-    try:
-        migrate(url)
-    except psycopg.errors.SyntaxError:
-        # Stopgap until 0001 is mended: the column "only" wants quotes.
-        with psycopg.connect(url) as conn:
-            for path in sorted(Path(migrations.__file__).parent.glob("migrations/versions/*.sql")):
-                script = path.read_bytes().replace(b"    only boolean", b'    "only" boolean')
-                conn.execute(script.replace(b"(only)", b'("only")'))
 
 
 def _execute(conn: psycopg.Connection, statement: str, *names: str) -> None:

@@ -25,9 +25,13 @@ _HEAD = 300
 _SHORT = 200
 """Characters up to which small talk makes a message small talk."""
 
+# What speaks for noise before anything is heard; who writes at length seldom wants nothing.
 _SILENCE = 1.2
 _SILENCE_AT_LENGTH = 0.7
+
+# Confidence below which somebody slower should look again: a lead of less than about four fifths of a hint.
 _DOUBT = 0.68
+
 _QUOTED_WORDS = 3
 
 _CUES: Phrases[Cue] = Phrases((cue, cue.phrases) for cue in (*ENGLISH_MATTERS, *ENGLISH_TALK, *UKRAINIAN, *RUSSIAN))
@@ -35,7 +39,7 @@ _CUES: Phrases[Cue] = Phrases((cue, cue.phrases) for cue in (*ENGLISH_MATTERS, *
 # Of two categories that weigh the same, the one whose being missed costs more.
 _ORDER = (Category.BUG, Category.CHORE, Category.FEATURE, Category.IMPROVEMENT, Category.QUESTION, Category.NOISE)
 
-
+# What may be asked for in any form: "could you look at the crash" is about the crash.
 _MATTERS = frozenset((Category.BUG, Category.FEATURE, Category.IMPROVEMENT))
 
 
