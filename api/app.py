@@ -6,18 +6,21 @@ from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import FastAPI, Query, WebSocket
+from fastapi import Depends, FastAPI, Query, WebSocket
 from fastapi.responses import FileResponse
+from fastapi.security import HTTPBearer
 from starlette.staticfiles import StaticFiles
 
 from api.auth import Door
 from api.deps import House, Resources
 from api.fanout import Fanout
+from api.headers import SecurityHeaders
 from api.limits import Limits
 from api.metrics import Counting
-from api.problems import install
-from api.routes import dead, docs, events, health, messages, sources, tasks
+from api.problems import DOCUMENTED, Faults, install
+from api.routes import dead, docs, events, health, messages, sources, stats, tasks
 from api.routes.live import live
+from schemas.sources import NewSource
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -29,13 +32,17 @@ def create_app(
     static: Path,
     workspace: str = "default",
     hosts: Sequence[str] = LOOPBACK,
+    check_source: Callable[[NewSource], None] | None = None,
 ) -> FastAPI:
-    """Make the application; ``resources`` is entered when it starts, ``static`` holds the page."""
+    """Make the application; ``resources`` is entered when it starts, ``static`` holds the page.
+
+    ``check_source`` raises ValueError for a source that its channel cannot use; None: every one is taken as it is.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with resources() as opened, Fanout(opened.nats, missing=opened.read) as fanout:
-            app.state.house = House(opened, fanout, workspace)
+            app.state.house = House(opened, fanout, workspace, check_source)
             yield
 
     app = FastAPI(
@@ -45,14 +52,19 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        responses=DOCUMENTED,
     )
     install(app)
-    for part in (tasks, messages, events, sources, dead, health, docs):
-        app.include_router(part.router)
+    for part in (tasks, messages, events, sources, dead, stats, docs):
+        # The Door has asked for it already; this is how the OpenAPI document says so.
+        app.include_router(part.router, dependencies=[Depends(HTTPBearer(auto_error=False))])
+    app.include_router(health.router)
     _add_socket(app)
     _add_page(app, static)
     app.add_middleware(Limits)
     app.add_middleware(Door, token=token, hosts=hosts)
+    app.add_middleware(Faults)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(Counting)
     return app
 

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.problems import problem
 
@@ -18,12 +18,7 @@ _MAX_AGE_SECONDS = 30 * 24 * 3600
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _OPEN = ("/api/health", "/static/")
 _FOREIGN_WEBSOCKET = 4403
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_ASK = {"WWW-Authenticate": "Bearer"}
 
 
 class Door:
@@ -47,12 +42,12 @@ class Door:
             return
         answer = self._answer(scope, Headers(scope=scope))
         if answer is None:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": _FOREIGN_WEBSOCKET})  # before accept: an HTTP 403
         else:
-            await answer(scope, receive, _with_headers(send))
+            await answer(scope, receive, send)
 
     def _answer(self, scope: Scope, headers: Headers) -> Response | None:
         """Say no, or sign in; None lets the request through."""
@@ -60,11 +55,11 @@ class Door:
         if _name(host) not in self._hosts:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "not served under this host name: see TASKTRACKER_HOSTS")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _site(origin) != host.lower():
             return problem(HTTPStatus.FORBIDDEN, "requests from another site are not served")
         path: str = scope["path"]
         if path == "/" and (given := parse_qs(scope["query_string"].decode("latin-1")).get("token")):
-            return self._sign_in(given[0])
+            return self._sign_in(given[0], secure=scope["scheme"] == "https")
         if path == "/" or path.startswith(_OPEN) or self._bearer(headers):
             return None
         return self._by_cookie(scope, headers)
@@ -72,7 +67,7 @@ class Door:
     def _by_cookie(self, scope: Scope, headers: Headers) -> Response | None:
         if not self._has_cookie(headers):
             detail = "send the access token as Authorization: Bearer …, or open /?token=…"
-            return problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": "Bearer"})
+            return problem(HTTPStatus.UNAUTHORIZED, detail, headers=_ASK)
         if scope["type"] == "http" and scope["method"] not in _SAFE and "origin" not in headers:
             return problem(HTTPStatus.FORBIDDEN, "a change by cookie must say its Origin")
         return None
@@ -88,11 +83,13 @@ class Door:
             return False
         return given is not None and hmac.compare_digest(given.value.encode(), self._cookie.encode())
 
-    def _sign_in(self, given: str) -> Response:
+    def _sign_in(self, given: str, *, secure: bool) -> Response:
         if not hmac.compare_digest(given.encode(errors="replace"), self._token):
-            return problem(HTTPStatus.UNAUTHORIZED, "this is not the access token")
+            return problem(HTTPStatus.UNAUTHORIZED, "this is not the access token", headers=_ASK)
         answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
-        answer.set_cookie(COOKIE, self._cookie, max_age=_MAX_AGE_SECONDS, httponly=True, samesite="strict", path="/")
+        answer.set_cookie(
+            COOKIE, self._cookie, max_age=_MAX_AGE_SECONDS, secure=secure, httponly=True, samesite="strict"
+        )
         return answer
 
 
@@ -106,12 +103,13 @@ def _name(host: str) -> str:
     return name if colon and port.isdigit() and (not name.startswith("[") or name.endswith("]")) else host.lower()
 
 
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
+def _site(origin: str) -> str | None:
+    """Take the scheme off an Origin header; None for one that is no address (``null``, or nonsense).
 
-    return sending
+    >>> _site("http://localhost:8000"), _site("null"), _site("http://[")
+    ('localhost:8000', None, None)
+    """
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None

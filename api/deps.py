@@ -1,16 +1,17 @@
 """What the routes are given."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 import psycopg
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Request
 from nats.aio.client import Client
 from psycopg_pool import AsyncConnectionPool
 
 from api.fanout import Fanout
 from connectors.publish import Publisher
+from schemas.sources import NewSource
 
 Conn: TypeAlias = psycopg.AsyncConnection[Any]
 Pool: TypeAlias = AsyncConnectionPool[Conn]
@@ -33,6 +34,7 @@ class House:
     resources: Resources
     fanout: Fanout
     workspace: str
+    check_source: Callable[[NewSource], None] | None
 
 
 def house(request: Request) -> House:
@@ -56,12 +58,10 @@ def _workspace(request: Request) -> str:
 
 
 HouseDep: TypeAlias = Annotated[House, Depends(house)]
-Read: TypeAlias = Annotated[Conn, Depends(_reading)]
-# Committed before the answer goes out: who is told "changed" can rely on it.
+# Both end before the answer goes out: who is slow to read it holds no connection, who is told "changed" can rely on it.
+Read: TypeAlias = Annotated[Conn, Depends(_reading, scope="function")]
 Write: TypeAlias = Annotated[Conn, Depends(_writing, scope="function")]
 Workspace: TypeAlias = Annotated[str, Depends(_workspace)]
-Limit: TypeAlias = Annotated[int, Query(ge=1, le=200)]
-Cursor: TypeAlias = Annotated[str | None, Query(max_length=200)]
 IdempotencyKey: TypeAlias = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 ACTOR = "owner"

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import count, islice
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -34,6 +34,8 @@ PAGE = 500
 """Events read from the database at once."""
 
 _PULL = {"batch": 256, "max_bytes": 8 * 1024**2, "expires": 30 * 10**9, "idle_heartbeat": 10**9}
+_ENDS = {"Batch Completed", "Message Size Exceeds MaxBytes"}
+_HEARTBEAT = "100"
 _SILENCE_SECONDS = 3.5
 """Three heartbeats missed: the consumer, the stream or NATS itself is gone."""
 
@@ -231,6 +233,8 @@ class Fanout:
             frame = frame_of_body(message.data)
         except ValueError as error:
             _log.error("RESULTS holds something else than events: %s", error)
+            if self._position is None:
+                self._begin_at(stored)
             return
         if self._position is None:
             # Nobody follows yet. The database is behind while a batch is being marked, ahead in a rebuild.
@@ -280,11 +284,11 @@ class Fanout:
         """Yield messages for as long as the consumer lives; raises _Interrupted when it is gone."""
         inbox = self._nc.new_inbox()
         arrived: asyncio.Queue[Msg] = asyncio.Queue()
-        subscription = await self._nc.subscribe(inbox, cb=arrived.put)
+        subscription = await self._nc.subscribe(f"{inbox}.*", cb=arrived.put)
         ask = f"$JS.API.CONSUMER.MSG.NEXT.{Stream.RESULTS}.{consumer}"
         try:
-            while True:
-                await self._nc.publish(ask, json.dumps(_PULL).encode(), reply=inbox)
+            for number in count():
+                await self._nc.publish(ask, json.dumps(_PULL).encode(), reply=f"{inbox}.{number}")
                 left = _PULL["batch"]
                 while left:
                     message = await _next(arrived)
@@ -292,7 +296,8 @@ class Fanout:
                     if status is None:
                         left -= 1
                         yield message
-                    elif status != "100":
+                    # The end of a pull may be told behind its last message, when the next one has begun.
+                    elif status != _HEARTBEAT and message.subject == f"{inbox}.{number}":
                         left = 0
                         _refuse(status, message)
         finally:
@@ -317,7 +322,7 @@ async def _next(arrived: asyncio.Queue[Msg]) -> Msg:
 
 
 def _refuse(status: str, message: Msg) -> None:
-    """Raise _Interrupted unless the pull ended in an ordinary way: by time, or by size."""
+    """Raise _Interrupted unless the pull ended as it should: by time, number or size."""
     said = (message.headers or {}).get("Description", "")
-    if status != "408" and "MaxBytes" not in said:
+    if status != "408" and said not in _ENDS:
         raise _Interrupted(f"NATS ended the pull: {status} {said}")

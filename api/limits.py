@@ -3,9 +3,11 @@
 import asyncio
 from http import HTTPStatus
 
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem
+from api.problems import Problem, problem
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of a request's body."""
@@ -16,44 +18,55 @@ BODY_SECONDS = 30.0
 class Limits:
     """Reads the whole body before the application sees it, and answers for what is too large, too slow or packed."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, body_seconds: float = BODY_SECONDS) -> None:
         self._app = app
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            refusal = problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as it is, not compressed")
-            await refusal(scope, receive, send)
-            return
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            _check(Headers(scope=scope))
+            async with asyncio.timeout(self._body_seconds):
                 body = await _read(receive)
         except TimeoutError:
-            await problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time", headers=_CLOSE)(
-                scope, receive, send
-            )
-            return
-        if body is None:
-            detail = f"a body has {MAX_BODY:,} bytes at most"
-            await problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, headers=_CLOSE)(scope, receive, send)
-            return
-        await self._app(scope, _once(body, receive), send)
+            refusal = problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time", headers=_CLOSE)
+            await refusal(scope, receive, send)
+        except Problem as error:
+            await problem(error.status, error.detail, headers=_CLOSE)(scope, receive, send)
+        except ClientDisconnect:
+            return  # nobody is there to be answered, and half a body is not what was meant
+        else:
+            await self._app(scope, _once(body, receive), send)
 
 
 _CLOSE = {"Connection": "close"}
+"""What is left of the body is not read."""
 
 
-async def _read(receive: Receive) -> bytes | None:
+def _check(headers: Headers) -> None:
+    if set(headers.getlist("content-encoding")) - {"identity"}:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as it is, not compressed")
+    length = headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > 18 or int(length) > MAX_BODY):
+        raise _too_large()
+
+
+def _too_large() -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has {MAX_BODY:,} bytes at most")
+
+
+async def _read(receive: Receive) -> bytes:
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
         body += message.get("body", b"")
         if len(body) > MAX_BODY:
-            return None
+            raise _too_large()
         if not message.get("more_body"):
             return bytes(body)
 

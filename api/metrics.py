@@ -35,5 +35,5 @@ class Counting:
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = getattr(scope.get("route"), "path", "none")
-            REQUESTS.labels(method, route, str(status)).inc()
+            REQUESTS.labels(method, route, str(status or "gone")).inc()
             SECONDS.labels(method, route).observe(perf_counter() - begun)

@@ -1,8 +1,10 @@
 """Errors as application/problem+json (RFC 9457): what is wrong, never a stack trace, never the input again."""
 
+import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -11,16 +13,54 @@ from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipelines.store.tasks import Unfit
 from schemas.errors import Conflict, NotFound, TooLarge, Unavailable
 
 _log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+_SHAPE = {
+    "type": "object",
+    "title": "Problem",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["where", "what"],
+                "properties": {"where": {"type": "string"}, "what": {"type": "string"}},
+            },
+        },
+    },
+}
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What is wrong with the request.", "content": {MEDIA_TYPE: {"schema": _SHAPE}}},
+    "5XX": {"description": "What is wrong on our side.", "content": {MEDIA_TYPE: {"schema": _SHAPE}}},
+}
+"""How the OpenAPI document describes the errors of every operation."""
 
 
 def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: object) -> JSONResponse:
     """Write a problem; ``members`` are added to the standard ones."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
-    return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
+    return _Response(body, status, dict(headers or {}))
+
+
+class _Response(JSONResponse):
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Write ASCII only: a name in a problem may hold half of a surrogate pair, which is no UTF-8."""
+        return json.dumps(content).encode("ascii")
 
 
 class Problem(Exception):
@@ -37,6 +77,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Unfit, _unfit)
     app.add_exception_handler(NotFound, _not_found)
     app.add_exception_handler(Conflict, _conflict)
     app.add_exception_handler(TooLarge, _too_large)
@@ -44,7 +85,32 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PoolTimeout, _database_away)
     app.add_exception_handler(psycopg.OperationalError, _database_away)
     app.add_exception_handler(psycopg.DataError, _unstorable)
-    app.add_exception_handler(Exception, _our_fault)
+
+
+class Faults:
+    """Answers for our own mistakes, where Starlette would answer outside of all middleware and raise them again."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise  # half an answer is out: the server has to break the connection off
+            reference = uuid4().hex[:12]
+            _log.error("error %s", reference, exc_info=error)
+            answer = problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"our fault; the log has it as {reference}")
+            await answer(scope, receive, send)
 
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:
@@ -65,6 +131,10 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     ]
     detail = "; ".join(f"{each['where']}: {each['what']}" for each in wrong[:3])
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=wrong)
+
+
+async def _unfit(_: Request, error: Exception) -> JSONResponse:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
 
 async def _not_found(_: Request, error: Exception) -> JSONResponse:
@@ -94,9 +164,3 @@ async def _database_away(_: Request, error: Exception) -> JSONResponse:
 async def _unstorable(_: Request, error: Exception) -> JSONResponse:
     _log.info("a value that the database refuses: %s", type(error).__name__)
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "a value cannot be stored as it is")
-
-
-async def _our_fault(_: Request, error: Exception) -> JSONResponse:
-    reference = uuid4().hex[:12]
-    _log.error("error %s", reference, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, f"our fault; the log has it as {reference}")

@@ -70,6 +70,7 @@ class Publisher:
             self._flusher.cancel()
             with suppress(asyncio.CancelledError):
                 await self._flusher
+            self._flusher = None
         self._refuse_waiting(Unavailable("the publisher was closed"))
 
     async def publish(self, messages: Sequence[RawMessage], *, bulk: bool = False) -> None:
@@ -79,6 +80,8 @@ class Publisher:
         Raises Unavailable (also its subclass Full) when at least one message was not acknowledged: it may or may not
         have been stored, and sending all of them again is safe. Raises TooLarge before anything is sent.
         """
+        if self._flusher is None:
+            raise Unavailable("the publisher is not open")
         room = self._nc.max_payload - HEADER_ROOM
         loop = asyncio.get_running_loop()
         entries = [_entry(message, bulk=bulk, room=room, stored=loop.create_future()) for message in messages]
@@ -118,9 +121,9 @@ class Publisher:
             return
         try:
             await self._together(batch)
-        except _BatchRefused:
+        except (_BatchRefused, TooLarge):  # one of them is to blame, and only alone it is known which
             await self._one_by_one(batch)
-        except (Unavailable, TooLarge) as error:
+        except Unavailable as error:
             for entry in batch:
                 _settle(entry, error)
         else:
@@ -165,7 +168,7 @@ class Publisher:
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise Unavailable(f"NATS did not confirm the message: {error!r}") from error
         if answer.data:
-            _check(json.loads(answer.data))
+            _check(answer.data)
 
     def _refuse_waiting(self, error: Exception) -> None:
         while self._waiting:
@@ -190,8 +193,11 @@ def _settle(entry: _Waiting, error: BaseException | None) -> None:
         entry.stored.set_exception(error)
 
 
-def _check(answer: dict[str, Any]) -> None:
-    error = answer.get("error")
+def _check(answer: bytes) -> None:
+    try:
+        error: dict[str, Any] | None = json.loads(answer).get("error")
+    except (ValueError, AttributeError) as wrong:
+        raise Unavailable("what answered is no JetStream") from wrong
     if error is None:
         return
     code, description = error.get("err_code"), error.get("description", "")

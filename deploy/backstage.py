@@ -36,16 +36,17 @@ async def commands(settings: Settings, stop: asyncio.Event) -> None:
     await _lane(settings, stop, commanding.attach)
 
 
-async def _lane(settings: Settings, stop: asyncio.Event, attach: Callable[[NatsBroker, links.Pool], None]) -> None:
+async def _lane(settings: Settings, stop: asyncio.Event, attach: Callable[..., None]) -> None:
+    prefix = inbox_prefix("lanes")
     async with links.pool(settings, "write", size=2) as pool:
         broker = NatsBroker(
             settings.nats("lanes"),
-            inbox_prefix=inbox_prefix("lanes"),
+            inbox_prefix=prefix,
             logger=None,
             graceful_timeout=3.0,
             **links.NATS_OPTIONS,
         )
-        attach(broker, pool)
+        attach(broker, pool, inbox_prefix=prefix)
         async with broker:
             await broker.start()
             await stop.wait()

@@ -14,6 +14,8 @@ SUBJECT, REASON = "Tasktracker-Subject", "Tasktracker-Reason"
 """Headers of a message on ``dead.>``: where its body, the original bytes, came from, and why it died."""
 
 MAX_REASON = 500
+HEADER_ROOM = 1_024
+"""Bytes of a message's payload limit that are left to its headers."""
 
 
 class Letter(NamedTuple):
@@ -35,11 +37,22 @@ def letter(subject: str, body: bytes, *, stage: str, reason: str) -> Letter:
 
 
 async def bury(nc: Client, dead: Letter) -> None:
-    """Return when the dead letter is on NATS's disk; raises Unavailable."""
+    """Return when the dead letter is on NATS's disk; raises Unavailable.
+
+    A body that fills the payload limit leaves no room for the reason: its end is cut off, and the reason says so.
+    """
+    dead = _fit(dead, nc.max_payload - HEADER_ROOM)
     try:
         await nc.jetstream(timeout=5).publish(dead.subject, dead.body, headers=dead.headers)
     except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
         raise Unavailable(f"the dead letter was not confirmed: {error!r}") from error
+
+
+def _fit(dead: Letter, room: int) -> Letter:
+    if len(dead.body) <= room:
+        return dead
+    reason = one_line(f"{room} of {len(dead.body)} bytes kept; {dead.headers[REASON]}")
+    return Letter(dead.subject, dead.body[:room], dead.headers | {REASON: reason})
 
 
 def one_line(text: str) -> str:
@@ -48,4 +61,4 @@ def one_line(text: str) -> str:
     >>> one_line("no\nsuch thing: \u0451")
     'no such thing: \\u0451'
     """
-    return " ".join(text.split()).encode("ascii", "backslashreplace").decode()[:MAX_REASON]
+    return " ".join(text.split()).encode("unicode_escape").decode("ascii")[:MAX_REASON]

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Generic, TypeAlias, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from pipelines import metrics
 from schemas import subjects
@@ -52,8 +53,7 @@ def carried(name: str, stage: Callable[[list[S]], Sequence[T]]) -> Step[S, T]:
         values = [item.value for item in batch if not isinstance(item.value, Refusal)]
         outcomes = iter(_apply(name, stage, values))
         out = [
-            Carried(item.delivery, item.value if isinstance(item.value, Refusal) else next(outcomes))
-            for item in batch
+            Carried(item.delivery, item.value if isinstance(item.value, Refusal) else next(outcomes)) for item in batch
         ]
         metrics.STAGE_SECONDS.labels(name).observe(perf_counter() - begun)
         return out
@@ -64,9 +64,12 @@ def carried(name: str, stage: Callable[[list[S]], Sequence[T]]) -> Step[S, T]:
 def _apply(name: str, stage: Callable[[list[S]], Sequence[T]], values: list[S]) -> Sequence[T | Refusal]:
     """Run a stage over a batch; where it fails, find the culprits one by one."""
     try:
-        return stage(values)
+        made = stage(values)
     except Exception:  # a host: one message must not stop the flow
-        return tuple(_apply_one(name, stage, value) for value in values)
+        made = ()
+    if len(made) == len(values):  # of a stage that lost count nobody knows which value is whose
+        return made
+    return tuple(_apply_one(name, stage, value) for value in values)
 
 
 def _apply_one(name: str, stage: Callable[[list[S]], Sequence[T]], value: S) -> T | Refusal:
@@ -88,13 +91,19 @@ def _decode(delivery: Delivery) -> RawMessage:
     try:
         raw = RawMessage.model_validate_json(delivery.body)
     except ValidationError as error:
-        raise Rejected(f"no raw message: {_summary(error)}") from error
+        raise Rejected(f"no raw message: {summary(error)}") from error
     address = (raw.workspace, raw.channel, raw.source)
     if delivery.subject not in (subjects.raw(*address), subjects.bulk(*address)):
         raise Rejected(f"{raw.key}: says {'.'.join(address)} on subject {delivery.subject}")
     return raw
 
 
-def _summary(error: ValidationError) -> str:
-    """Say what is wrong without repeating the input."""
-    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors()[:3])
+def summary(error: ValidationError) -> str:
+    """Say what is wrong without repeating the input, which names the fields that nobody knows."""
+    return "; ".join(f"{_place(item)}: {item['msg']}" for item in error.errors(include_input=False)[:3])
+
+
+def _place(item: ErrorDetails) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown field"
+    return ".".join(map(str, item["loc"])) or "body"

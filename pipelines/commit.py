@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from time import monotonic
+from typing import Any, TypeAlias, TypeVar
 
 import nats.errors
 import psycopg
+import psycopg.errors
 from nats.aio.client import Client
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -21,15 +23,29 @@ from schemas.tasks import Extracted
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Item: TypeAlias = Carried[Extracted]
 Pool: TypeAlias = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
-OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.ProgrammingError, PoolTimeout, OSError)
-"""The database is away, busy, full or of another shape: the messages are not to blame, so they wait."""
+OUTAGE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    psycopg.ProgrammingError,
+    PoolTimeout,
+    OSError,
+)
+"""The database is away, busy, full, read-only or of another shape: the messages are not to blame, so they wait."""
+
+TOO_MUCH = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+"""Operational errors by their class, yet a message is to blame: it is more than PostgreSQL takes."""
 
 _FIRST_DELAY_SECONDS, _LAST_DELAY_SECONDS = 0.1, 2.0
-_STOP_SECONDS = 5.0
-"""How long a batch goes on trying after the flow was asked to stop; what is left is redelivered."""
+STOP_SECONDS = 4.0
+"""How long all batches together go on trying after the flow was asked to stop; what is left is redelivered."""
+
+_LOOK_SECONDS = 0.25
+_CANCEL_SECONDS = 1.0
 
 
 class Stopped(Exception):
@@ -39,10 +55,12 @@ class Stopped(Exception):
 class Committer:
     """Stores batches in the order in which they come, one transaction each, and acknowledges them afterwards."""
 
-    def __init__(self, pool: Pool, nc: Client, intake: Intake) -> None:
+    def __init__(self, pool: Pool, nc: Client, intake: Intake, *, stop_seconds: float = STOP_SECONDS) -> None:
         self._pool = pool
         self._nc = nc
         self._intake = intake
+        self._stop_seconds = stop_seconds
+        self._stop_seen: float | None = None
         self._turn = asyncio.Lock()
 
     async def commit(self, batch: Sequence[Item]) -> None:
@@ -81,21 +99,40 @@ class Committer:
         async with self._pool.connection() as conn:
             return await persist(conn, [item.value for item in items if not isinstance(item.value, Refusal)])
 
-    async def _insist(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        """Try until it works, or fails for a reason that lies in the message."""
-        delay, stopped_at = _FIRST_DELAY_SECONDS, None
-        loop = asyncio.get_running_loop()
+    async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until it works, or fails for a reason that lies in the message; raises Stopped."""
+        delay = _FIRST_DELAY_SECONDS
         while True:
             try:
-                outcome = await attempt()
+                outcome = await self._in_time(attempt())
                 metrics.PAUSED.set(0)
                 return outcome
+            except TOO_MUCH:
+                raise
             except (*OUTAGE, Unavailable, nats.errors.Error) as error:
                 metrics.PAUSED.set(1)
                 _log.warning("paused, trying again: %s", str(error).partition("\n")[0] or repr(error))
-            if self._intake.stopping.is_set():
-                stopped_at = stopped_at or loop.time()
-                if loop.time() - stopped_at > _STOP_SECONDS:
-                    raise Stopped
+            if self._overdue():
+                raise Stopped
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_DELAY_SECONDS)
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """Wait for one attempt; a server that does not answer must not outlast the time there is to stop."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=_LOOK_SECONDS)
+                if not task.done() and self._overdue():
+                    raise Stopped
+            return task.result()
+        finally:
+            if task.cancel():
+                await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
+
+    def _overdue(self) -> bool:
+        if not self._intake.stopping.is_set():
+            return False
+        now = monotonic()
+        self._stop_seen = self._stop_seen or now
+        return now - self._stop_seen > self._stop_seconds

@@ -21,13 +21,16 @@ class _Commits(StatelessSinkPartition[Item]):
 
     def write_batch(self, items: list[Item]) -> None:
         while self._under_way and (len(self._under_way) >= _UNDER_WAY or self._under_way[0].done()):
-            self._under_way.popleft().result()  # waits as long as the database is away: that is the back-pressure
+            self._settle_first()  # waits as long as the database is away: that is the back-pressure
         self._under_way.append(self._bridge.submit(self._committer.commit(items)))
 
     def close(self) -> None:
         while self._under_way:
-            with suppress(Stopped):  # the database stayed away: what is left is redelivered
-                self._under_way.popleft().result()
+            self._settle_first()
+
+    def _settle_first(self) -> None:
+        with suppress(Stopped):  # the database stayed away: what is left is redelivered
+            self._under_way.popleft().result()
 
 
 class Commits(DynamicSink[Item]):

@@ -27,10 +27,13 @@ class DeadView(BaseModel):
     requeued_at: datetime | None
 
 
-async def page(conn: AsyncConnection[Any], workspace: str, *, offset: int, limit: int) -> Sequence[DeadView]:
-    """List dead letters, newest first, from the ``offset``-th on; at most ``limit``."""
+async def page(
+    conn: AsyncConnection[Any], workspace: str, *, behind: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[DeadView]:
+    """List dead letters by their last death, the latest first, behind that one (None: all); at most ``limit``."""
+    at, letter = behind or (None, None)
     async with conn.cursor(row_factory=class_row(DeadView)) as cursor:
-        await cursor.execute(_PAGE, [workspace, offset, limit])
+        await cursor.execute(_PAGE, {"workspace": workspace, "at": at, "letter": letter, "limit": limit})
         return await cursor.fetchall()
 
 
@@ -46,7 +49,10 @@ async def one(conn: AsyncConnection[Any], workspace: str, letter: UUID) -> DeadL
 
 _PAGE = """
 select id, subject, stage, reason, length(body) as bytes, tries, first_at, last_at, requeued_at
-from dead_letters where workspace = %s order by last_at desc, id offset %s limit %s
+from dead_letters
+where workspace = %(workspace)s
+  and (%(at)s::timestamptz is null or last_at < %(at)s or (last_at = %(at)s and id > %(letter)s::uuid))
+order by last_at desc, id limit %(limit)s
 """
 
 _ONE = """

@@ -8,8 +8,9 @@ from uuid import UUID
 from fastapi import Query
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from api.paging import Paged
 from api.queries.tasks import VerdictView
 from schemas.errors import NotFound
 from schemas.messages import Kind, Origin
@@ -55,10 +56,8 @@ class MessageDetail(MessageView):
     verdicts: list[VerdictView] = Field(default_factory=list)
 
 
-class MessageFilter(BaseModel):
+class MessageFilter(Paged):
     """Which messages to list; what is left out does not filter."""
-
-    model_config = ConfigDict(extra="forbid")
 
     source: Annotated[str | None, Query(max_length=40)] = None
     channel: Annotated[str | None, Query(max_length=40)] = None

@@ -9,8 +9,9 @@ from uuid import UUID
 from fastapi import Query
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from api.paging import Paged
 from pipelines.store.tasks import COLUMNS
 from schemas.errors import NotFound
 from schemas.events import Event
@@ -66,10 +67,8 @@ class TaskDetail(Task):
     verdicts: list[VerdictView]
 
 
-class TaskFilter(BaseModel):
+class TaskFilter(Paged):
     """Which tasks to list; what is left out does not filter."""
-
-    model_config = ConfigDict(extra="forbid")
 
     status: Status | None = None
     category: Category | None = None
@@ -84,9 +83,9 @@ class TaskFilter(BaseModel):
 
 async def page(conn: Conn, workspace: str, wanted: TaskFilter, *, below: int | None, limit: int) -> Sequence[TaskView]:
     """List tasks with a number below ``below`` (None: all), newest first; at most ``limit``."""
-    values = wanted.model_dump() | {"workspace": workspace, "below": below, "limit": limit, "like": _like(wanted.q)}
+    given = {"workspace": workspace, "below": below, "limit": limit, "like": _like(wanted.q)}
     async with conn.cursor(row_factory=class_row(TaskView)) as cursor:
-        await cursor.execute(_PAGE, values)
+        await cursor.execute(_PAGE, wanted.model_dump() | given)
         tasks = await cursor.fetchall()
     known = await evidence(conn, [task.id for task in tasks])
     return [task.model_copy(update={"evidence": known[task.id]}) for task in tasks]
@@ -98,7 +97,7 @@ async def one(conn: Conn, workspace: str, name: str) -> Task:
         await cursor.execute(_ONE, {"workspace": workspace, "id": _uuid(name), "number": _number(name)})
         found = await cursor.fetchone()
     if found is None:
-        raise NotFound(f"no task {name[:60]}")
+        raise NotFound("no task of this id or number")
     return found
 
 

@@ -1,13 +1,13 @@
 """Dead letters: what could not be used."""
 
 from base64 import b64encode
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api import deps
-from api.paging import Page, cursor_of, cut, read_cursor
+from api.paging import Page, Paged, cursor_of, cut, read_moment
 from api.queries import dead
 from api.queries.dead import DeadView
 
@@ -15,14 +15,11 @@ router = APIRouter(prefix="/api/dead", tags=["dead letters"])
 
 
 @router.get("")
-async def newest(
-    conn: deps.Read, workspace: deps.Workspace, limit: deps.Limit = 50, cursor: deps.Cursor = None
-) -> Page[DeadView]:
-    """List dead letters, newest first, without their bytes."""
-    offset = read_cursor(cursor) or 0
-    rows = await dead.page(conn, workspace, offset=offset, limit=limit + 1)
-    items, more = cut(rows, limit)
-    return Page(items=items, next_cursor=cursor_of(offset + limit if more else None))
+async def newest(conn: deps.Read, workspace: deps.Workspace, wanted: Annotated[Paged, Query()]) -> Page[DeadView]:
+    """List dead letters, the latest first, without their bytes."""
+    rows = await dead.page(conn, workspace, behind=read_moment(wanted.cursor), limit=wanted.limit + 1)
+    items, more = cut(rows, wanted.limit)
+    return Page(items=items, next_cursor=cursor_of(items[-1].last_at, items[-1].id) if more else None)
 
 
 @router.get("/{letter}")

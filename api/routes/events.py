@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from api import deps
-from api.paging import cursor_of, read_cursor
+from api.paging import Paged, cursor_of, read_cursor
 from api.queries import events
 from schemas.events import Event
 
@@ -24,17 +24,17 @@ class EventPage(BaseModel):
     position: int
 
 
+class Wanted(Paged):
+    """Which events to list."""
+
+    after: Annotated[int, Query(ge=0, le=2**62, description="The last position that you have.")] = 0
+
+
 @router.get("")
-async def after(
-    conn: deps.Read,
-    workspace: deps.Workspace,
-    after: Annotated[int, Query(ge=0, le=2**62, description="The last position that you have.")] = 0,
-    limit: deps.Limit = 100,
-    cursor: deps.Cursor = None,
-) -> EventPage:
+async def after(conn: deps.Read, workspace: deps.Workspace, wanted: Annotated[Wanted, Query()]) -> EventPage:
     """List the events behind a position, oldest first."""
-    start = read_cursor(cursor)
-    items = await events.after(conn, workspace, after if start is None else start, limit=limit)
+    start = read_cursor(wanted.cursor)
+    items = await events.after(conn, workspace, wanted.after if start is None else start, limit=wanted.limit)
     position = await events.newest_position(conn)
     last = items[-1].position if items else None
     more = last if last is not None and last < position else None

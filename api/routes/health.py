@@ -1,6 +1,7 @@
 """Health: is the process alive, can it serve, and how does the whole pipeline do."""
 
 import asyncio
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -8,20 +9,21 @@ import nats.errors
 import nats.js.errors
 import psycopg
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
 
 from api import deps
 from api.problems import problem
 from api.queries import health
-from api.queries.stats import Stats, stats
 from pipelines.store.migrate import newest
 from schemas.subjects import Durable, Stream
 
 router = APIRouter(tags=["health"])
 
 _SECONDS = 2.0
+
+_newest = cache(newest)
+"""Read from the files of the migrations once."""
 
 _STREAMS = {
     Durable.LIVE: Stream.RAW,
@@ -63,26 +65,17 @@ async def full(house: deps.HouseDep) -> dict[str, Any]:
     }
 
 
-@router.get("/api/stats", tags=["stats"])
-async def counts(conn: deps.Read, workspace: deps.Workspace) -> Stats:
-    """Count messages, tasks and noise."""
-    return await stats(conn, workspace)
-
-
-@router.get("/metrics", include_in_schema=False)
-async def metrics() -> Response:
-    """Show the figures of this process, for Prometheus."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
 async def _database(house: deps.House) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_SECONDS), house.resources.read.connection() as conn:
             revision = await health.revision(conn)
             relay = await health.relay_lag(conn)
-    except (psycopg.Error, PoolTimeout, TimeoutError, OSError):
+    except (psycopg.OperationalError, PoolTimeout, TimeoutError, OSError):
         return {"status": "away"}
-    status = "ok" if revision == newest() else f"at revision {revision}, not {newest()}: run `tasktracker migrate`"
+    except psycopg.ProgrammingError:
+        return {"status": "not of our shape: run `tasktracker migrate`"}
+    wanted = _newest()
+    status = "ok" if revision == wanted else f"at revision {revision}, not {wanted}: run `tasktracker migrate`"
     return {"status": status, "relay": relay}
 
 

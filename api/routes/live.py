@@ -24,7 +24,9 @@ CLOSED = Counter("tasktracker_websocket_closed_total", "WebSockets that were clo
 SEND_SECONDS = 10.0
 """How long a client may leave its connection unread."""
 
-_CLOSE_SECONDS = 1.0
+_CLOSE_SECONDS = 3.0
+"""How long a client that did not read is given to read that it is closed."""
+
 _START_SECONDS = 5.0
 _STORED_SECONDS = 5.0
 _LOOK_SECONDS = 0.05

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Body, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
 from api import deps
 from api.paging import Page, cursor_of, cut, read_cursor
@@ -19,7 +19,16 @@ router = APIRouter(prefix="/api/messages", tags=["messages"])
 CHANNEL = "api"
 """The channel of messages that come in here."""
 
-Lines = Annotated[list[MessageLine], Field(min_length=1, max_length=1_000)]
+
+def _shape(given: object) -> str:
+    return "list" if isinstance(given, list) else "message"
+
+
+_Lines = Annotated[list[MessageLine], Field(min_length=1, max_length=1_000)]
+# Told apart by their shape, so that an error speaks of what was sent and not of what it might have been.
+Lines: TypeAlias = Annotated[
+    Annotated[MessageLine, Tag("message")] | Annotated[_Lines, Tag("list")], Discriminator(_shape)
+]
 
 
 class Accepted(BaseModel):
@@ -33,12 +42,11 @@ async def newest(
     conn: deps.Read,
     workspace: deps.Workspace,
     wanted: Annotated[MessageFilter, Query()],
-    limit: deps.Limit = 50,
-    cursor: deps.Cursor = None,
 ) -> Page[MessageView]:
     """List messages, newest first, with the latest verdict on each."""
-    rows = await messages.page(conn, workspace, wanted, below=read_cursor(cursor), limit=limit + 1)
-    items, more = cut(rows, limit)
+    below = read_cursor(wanted.cursor)
+    rows = await messages.page(conn, workspace, wanted, below=below, limit=wanted.limit + 1)
+    items, more = cut(rows, wanted.limit)
     return Page(items=items, next_cursor=cursor_of(items[-1].id if more else None))
 
 
@@ -56,9 +64,7 @@ async def one(
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED)
-async def take(
-    house: deps.HouseDep, workspace: deps.Workspace, given: Annotated[MessageLine | Lines, Body()]
-) -> Accepted:
+async def take(house: deps.HouseDep, workspace: deps.Workspace, given: Annotated[Lines, Body()]) -> Accepted:
     """Take in one message or a list of them, in the import format; answered when NATS has them on disk."""
     lines = given if isinstance(given, list) else [given]
     async with house.resources.write.connection() as conn, conn.transaction():

@@ -1,16 +1,25 @@
 """Sources: the configured inlets."""
 
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from api import deps
 from api.paging import Page
+from api.problems import Problem
 from api.queries import sources
 from pipelines.store import sources as store
 from schemas.sources import NewSource, Source
 
 router = APIRouter(prefix="/api/sources", tags=["sources"])
+
+
+MAX_DEPTH = 32
+"""Levels of a source's settings: what is nested much deeper can be read and stored, but not be shown again."""
 
 
 class Registered(Source):
@@ -26,8 +35,31 @@ async def everything(conn: deps.Read, workspace: deps.Workspace) -> Page[Source]
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
-async def register(request: Request, conn: deps.Write, workspace: deps.Workspace, new: NewSource) -> Registered:
+async def register(
+    request: Request, house: deps.HouseDep, conn: deps.Write, workspace: deps.Workspace, new: NewSource
+) -> Registered:
     """Register a source, or change the one of that name; its secrets are never shown again."""
+    if _deeper(new.settings, MAX_DEPTH):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"settings: nested deeper than {MAX_DEPTH} levels")
+    if house.check_source is not None:
+        _check(house.check_source, new)
     source = await store.register(conn, workspace, new, actor=deps.ACTOR)
     url = f"{request.base_url}webhook/{source.slug}" if source.channel == "webhook" else None
     return Registered(**source.model_dump(), url=url)
+
+
+def _check(check: Callable[[NewSource], None], new: NewSource) -> None:
+    try:
+        check(new)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([each | {"loc": ("body", "settings", *each["loc"])} for each in wrong]) from None
+    except ValueError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(part, levels - 1) for part in inner)

@@ -28,12 +28,11 @@ async def newest(
     conn: deps.Read,
     workspace: deps.Workspace,
     wanted: Annotated[TaskFilter, Query()],
-    limit: deps.Limit = 50,
-    cursor: deps.Cursor = None,
 ) -> Page[TaskView]:
     """List tasks, newest first, each with the messages that it stands on."""
-    rows = await tasks.page(conn, workspace, wanted, below=read_cursor(cursor), limit=limit + 1)
-    items, more = cut(rows, limit)
+    below = read_cursor(wanted.cursor)
+    rows = await tasks.page(conn, workspace, wanted, below=below, limit=wanted.limit + 1)
+    items, more = cut(rows, wanted.limit)
     return Page(items=items, next_cursor=cursor_of(items[-1].number if more else None))
 
 
@@ -77,10 +76,7 @@ async def change(
     if_match: IfMatch = None,
 ) -> Task:
     """Change a task's fields; ``If-Match`` says which version you saw."""
-    try:
-        changed = await store.change(conn, workspace, task, wanted, actor=deps.ACTOR, version=_version(if_match))
-    except ValueError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    changed = await store.change(conn, workspace, task, wanted, actor=deps.ACTOR, version=_version(if_match))
     _tag(response, changed)
     return changed
 
@@ -95,10 +91,7 @@ async def review(
     if_match: IfMatch = None,
 ) -> Task:
     """Accept a reading, correct it, or say that it is no task."""
-    try:
-        judged = await store.review(conn, workspace, task, decision, actor=deps.ACTOR, version=_version(if_match))
-    except ValueError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+    judged = await store.review(conn, workspace, task, decision, actor=deps.ACTOR, version=_version(if_match))
     _tag(response, judged)
     return judged
 

@@ -11,7 +11,7 @@ import typer
 from nats.aio.client import Client
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from connectors.publish import Publisher
 from deploy import links
@@ -39,7 +39,7 @@ def list_(data: options.Data = None, limit: int = 50, as_json: options.Json = Fa
     if not found["items"]:
         Console().print("no dead letters")
         return
-    table = Table("id", "stage", "reason", "tries", "last")
+    table = Table(Column("id", no_wrap=True), "stage", "reason", "tries", "last")
     for item in found["items"]:
         table.add_row(item["id"], item["stage"], escape(item["reason"]), str(item["tries"]), item["last_at"][:19])
     Console().print(table)

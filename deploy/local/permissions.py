@@ -87,7 +87,7 @@ PERMISSIONS: dict[str, Grant] = {
         ),
     ),
     "inlets": Grant(publish=tuple(f"raw.*.{channel}.>" for channel in HTTP_CHANNELS)),
-    "files": Grant(publish=("bulk.*.files.>",)),
+    "files": Grant(publish=("bulk.*.files.>", "dead.import")),
     "flow": Grant(publish=(*_consume("RAW", "flow-live", "flow-bulk"), "dead.>")),
     "relay": Grant(publish=("results.>", *_read("RESULTS"))),
     "lanes": Grant(

@@ -19,7 +19,9 @@ _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
 
 
-def attach(broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+def attach(
+    broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], *, inbox_prefix: str = "_INBOX"
+) -> None:
     """Subscribe the lane: what is stored is acknowledged, what fails is tried again, without end."""
 
     @broker.subscriber(
@@ -28,6 +30,7 @@ def attach(broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection
         durable=Durable.BURY,
         pull_sub=PullSub(batch_size=1, timeout=5.0),
         ack_policy=AckPolicy.MANUAL,
+        inbox_prefix=f"{inbox_prefix}.".encode(),  # the broker's own is not used for pulls
     )
     async def bury(message: NatsMessage) -> None:
         try:

@@ -10,7 +10,8 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import ValidationError
 
 from pipelines import metrics
-from pipelines.burial import letter
+from pipelines.burial import bury, letter
+from pipelines.carry import summary
 from pipelines.store.commands import obey
 from schemas.commands import Command
 from schemas.errors import Conflict, NotFound
@@ -22,7 +23,9 @@ _RETRY_SECONDS = 2.0
 _STAGE = "commands"
 
 
-def attach(broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+def attach(
+    broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], *, inbox_prefix: str = "_INBOX"
+) -> None:
     """Subscribe the lane: a command that can never be done is buried, one that cannot be done now is tried again."""
 
     @broker.subscriber(
@@ -31,6 +34,7 @@ def attach(broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection
         durable=Durable.COMMANDS,
         pull_sub=PullSub(batch_size=1, timeout=5.0),
         ack_policy=AckPolicy.MANUAL,
+        inbox_prefix=f"{inbox_prefix}.".encode(),  # the broker's own is not used for pulls
     )
     async def commands(message: NatsMessage) -> None:
         try:
@@ -53,7 +57,9 @@ async def _settle(
             raise ValueError(f"says workspace {command.workspace} on subject {subject}")
         async with pool.connection() as conn:
             return "done" if await obey(conn, command) else "repeated"
-    except (ValidationError, NotFound, Conflict, ValueError, psycopg.DataError) as error:
-        dead = letter(subject, body, stage=_STAGE, reason=f"{type(error).__name__}: {error}")
-        await broker.publish(dead.body, dead.subject, headers=dead.headers, stream=Stream.DEAD)
-        return "buried"
+    except ValidationError as error:
+        reason = f"no command: {summary(error)}"
+    except (NotFound, Conflict, ValueError, psycopg.DataError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    await bury(await broker.connect(), letter(subject, body, stage=_STAGE, reason=reason))
+    return "buried"

@@ -9,7 +9,7 @@ from schemas.commands import Command
 
 
 async def obey(conn: AsyncConnection[Any], command: Command) -> bool:
-    """Do what a command says; return False when it was done before. Raises NotFound, Conflict or ValueError."""
+    """Do what a command says, in a transaction; return False when it was done before. Raises NotFound or Unfit."""
     async with conn.transaction():
         rows = await conn.execute(_REMEMBER, [command.workspace, f"command:{command.id}", command.model_dump_json()])
         if await rows.fetchone() is None:

@@ -61,11 +61,11 @@ async def drop(conn: AsyncConnection[Any], workspace: str, letter: UUID) -> None
 def workspace_of(subject: str) -> str:
     """Read the workspace off the subject that a message came on.
 
-    >>> workspace_of("raw.acme.webhook.ci"), workspace_of("nonsense")
-    ('acme', 'default')
+    >>> workspace_of("raw.acme.webhook.ci"), workspace_of("commands.acme.telegram"), workspace_of("dead.normalize")
+    ('acme', 'acme', 'default')
     """
     parts = subject.split(".")
-    return parts[1] if len(parts) == 4 else "default"
+    return parts[1] if len(parts) > 2 else "default"
 
 
 _KEEP = """

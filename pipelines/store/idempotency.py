@@ -21,14 +21,13 @@ async def once(
     if key is None:
         return await do()
     digest = sha256(request.encode()).hexdigest()
-    rows = await conn.execute(_CLAIM, [workspace, key, digest])
+    rows = await conn.execute(_CLAIM, [workspace, f"request:{key}", digest])
     if await rows.fetchone() is not None:
         answer = await do()
-        await conn.execute(_ANSWER, [answer, workspace, key])
+        # The row is ours alone until the commit.
+        await conn.execute(_ANSWER, [answer, workspace, f"request:{key}"])
         return answer
-    rows = await conn.execute(
-        "select request, response from idempotency where workspace = %s and key = %s", [workspace, key]
-    )
+    rows = await conn.execute(_KNOWN, [workspace, f"request:{key}"])
     [(known, response)] = await rows.fetchall()
     if known != digest:
         raise Conflict("this Idempotency-Key was used for another request")
@@ -43,4 +42,3 @@ on conflict do nothing returning key
 _KNOWN = "select request, response from idempotency where workspace = %s and key = %s"
 
 _ANSWER = "update idempotency set response = %s::jsonb where workspace = %s and key = %s"
-"""The row is ours alone until the commit."""

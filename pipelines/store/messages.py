@@ -57,6 +57,8 @@ async def persist(conn: AsyncConnection[Any], batch: Sequence[Extracted]) -> Per
             newest[item.message.key] = item
         changed = await _upsert(conn, [newest[key] for key in sorted(newest)])
         await _meet(conn, items)
+        arrival = {item.message.key: place for place, item in enumerate(items)}
+        changed.sort(key=lambda row: arrival[row.key])
         inserted = [(row.id, newest[row.key]) for row in changed if row.inserted]
         advanced = [(row.id, newest[row.key]) for row in changed if not row.inserted]
         if len(changed) < len(items):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import class_row, kwargs_row
 from psycopg.types.json import Jsonb
 
@@ -15,26 +15,34 @@ from schemas.sources import NewSource, Source, SourceState
 
 
 async def register(conn: AsyncConnection[Any], workspace: str, new: NewSource, *, actor: str) -> Source:
-    """Store a source or change the one of that name; raises Conflict when that one is of another channel."""
+    """Store a source or change the one of that name; without secrets it keeps those that it has.
+
+    Raises Conflict when the one of that name is of another channel.
+    """
     values = [workspace, new.slug, new.channel, Jsonb(new.settings), new.secrets]
     async with conn.cursor(row_factory=class_row(Source)) as cursor:
         await cursor.execute(_REGISTER, values)
         source = await cursor.fetchone()
     if source is None:
         raise Conflict(f"source {new.slug} exists already, of another channel")
-    data = source.model_dump(mode="json")
-    await events.append(conn, [NewEvent(workspace, EventType.SOURCE_UPDATED, actor, data=data)])
+    await _tell(conn, source, actor=actor)
     return source
 
 
 async def ensure(conn: AsyncConnection[Any], workspace: str, slug: str, channel: str) -> None:
     """Register a source on first use; raises Conflict when it is of another channel."""
-    rows = await conn.execute("select channel from sources where workspace = %s and slug = %s", [workspace, slug])
-    found = await rows.fetchone()
-    if found is None:
-        await register(conn, workspace, NewSource(slug=slug, channel=channel), actor=channel)
-    elif found[0] != channel:
-        raise Conflict(f"source {slug} belongs to channel {found[0]}, not to {channel}: choose another name")
+    async with conn.cursor(row_factory=class_row(Source)) as cursor:
+        found = await _look(cursor, workspace, slug)
+        if found is None:
+            # Somebody else may register it meanwhile, with settings: those stay.
+            await cursor.execute(_ENSURE, [workspace, slug, channel])
+            made = await cursor.fetchone()
+            if made is not None:
+                await _tell(conn, made, actor=channel)
+                return
+            found = await _look(cursor, workspace, slug)
+    if found is not None and found.channel != channel:
+        raise Conflict(f"source {slug} belongs to channel {found.channel}, not to {channel}: choose another name")
 
 
 async def find(conn: AsyncConnection[Any], workspace: str, slug: str) -> KnownSource | None:
@@ -51,9 +59,18 @@ async def set_state(conn: AsyncConnection[Any], workspace: str, slug: str, state
         source = await cursor.fetchone()
     if source is None:
         raise NotFound(f"no source {slug}")
-    data = source.model_dump(mode="json")
-    await events.append(conn, [NewEvent(workspace, EventType.SOURCE_UPDATED, actor, data=data)])
+    await _tell(conn, source, actor=actor)
     return source
+
+
+async def _look(cursor: AsyncCursor[Source], workspace: str, slug: str) -> Source | None:
+    await cursor.execute(_LOOK, [workspace, slug])
+    return await cursor.fetchone()
+
+
+async def _tell(conn: AsyncConnection[Any], source: Source, *, actor: str) -> None:
+    data = source.model_dump(mode="json")
+    await events.append(conn, [NewEvent(source.workspace, EventType.SOURCE_UPDATED, actor, data=data)])
 
 
 def _known(secrets: list[str], state: str, **rest: Any) -> KnownSource:
@@ -68,6 +85,13 @@ on conflict (workspace, slug) do update set
 where held.channel = excluded.channel
 returning workspace, slug, channel, settings, state
 """
+
+_ENSURE = """
+insert into sources (workspace, slug, channel) values (%s, %s, %s) on conflict do nothing
+returning workspace, slug, channel, settings, state
+"""
+
+_LOOK = "select workspace, slug, channel, settings, state from sources where workspace = %s and slug = %s"
 
 _FIND = "select workspace, slug, channel, settings, secrets, state from sources where workspace = %s and slug = %s"
 

@@ -1,7 +1,7 @@
 """Tasks at rest: made by hand, changed, judged; the change and its event are one transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,6 +21,10 @@ COLUMNS = """id, workspace, number, title, description, category, priority, stat
 """What makes a Task, in SQL."""
 
 _CLEARABLE = {"assignee", "due"}
+
+
+class Unfit(ValueError):
+    """A change that no version of the task can take."""
 
 
 async def create(conn: AsyncConnection[Any], workspace: str, new: NewTask, *, actor: str) -> Task:
@@ -66,13 +70,13 @@ async def change(
 ) -> Task:
     """Change the fields that are given and differ; a machine leaves the fields that a person set.
 
-    Raises ValueError when a field that every task has is cleared.
+    Raises NotFound, Conflict (see lock), and Unfit when a field that every task has is cleared.
     """
     held = await lock(conn, workspace, task, version=version)
     wanted = _wanted(held, change, by)
     if not wanted:
         return held
-    changed = await _update(conn, held, wanted, _given(wanted, actor, by, reason))
+    changed = await _update(conn, held, wanted, _given(wanted.keys(), actor, by, reason))
     data = {"task": changed.model_dump(mode="json"), "changed": _difference(held, changed, wanted)}
     await events.append(conn, [NewEvent(workspace, EventType.TASK_UPDATED, actor, task, data=data)])
     return changed
@@ -87,22 +91,23 @@ async def review(
     actor: str,
     version: int | None,
 ) -> Task:
-    """Store a person's word on a reading, also as a verdict on the message that the task was read from."""
+    """Store a person's word on a reading, also as a verdict on the message that the task was read from.
+
+    A rejected task is cancelled. Raises NotFound, Conflict (see lock), and Unfit for a change that cannot be made.
+    """
     held = await lock(conn, workspace, task, version=version)
     wanted: dict[str, Any] = {"review": decision.decision}
     if decision.change is not None:
         if decision.decision is not Review.CORRECTED:
-            raise ValueError("only the decision corrected comes with a change")
+            raise Unfit("change: only the decision corrected comes with one")
         wanted |= _wanted(held, decision.change, DecidedBy.PERSON)
     if decision.decision is Review.REJECTED:
         wanted["status"] = Status.CANCELLED
     wanted = {name: value for name, value in wanted.items() if getattr(held, name) != value}
     if not wanted:
         return held
-    fields = {name for name in wanted if name != "review"}
-    judged = await _update(
-        conn, held, wanted, _given(fields, actor, DecidedBy.PERSON, f"reviewed: {decision.decision}")
-    )
+    said = _given(wanted.keys() - {"review"}, actor, DecidedBy.PERSON, f"reviewed: {decision.decision}")
+    judged = await _update(conn, held, wanted, said)
     await _record_verdict(conn, judged, actor)
     data = {"task": judged.model_dump(mode="json"), "changed": _difference(held, judged, wanted)}
     await events.append(conn, [NewEvent(workspace, EventType.TASK_REVIEWED, actor, task, data=data)])
@@ -115,7 +120,7 @@ def _wanted(held: Task, change: TaskChange, by: DecidedBy) -> dict[str, Any]:
     for name in change.model_fields_set:
         value = getattr(change, name)
         if value is None and name not in _CLEARABLE:
-            raise ValueError(f"{name}: every task has one, it cannot be cleared")
+            raise Unfit(f"{name}: every task has one, it cannot be cleared")
         if isinstance(value, list):
             value = tuple(dict.fromkeys(value))
         before = held.provenance.get(name)
@@ -129,7 +134,7 @@ def _word(actor: str, at: datetime, reason: str, by: DecidedBy = DecidedBy.PERSO
     return Provenance(by=by, actor=actor, at=at, reason=reason)
 
 
-def _given(names: Mapping[str, Any] | set[str], actor: str, by: DecidedBy, reason: str) -> dict[str, Provenance]:
+def _given(names: Iterable[str], actor: str, by: DecidedBy, reason: str) -> dict[str, Provenance]:
     at = datetime.now(UTC)
     return {name: _word(actor, at, reason, by) for name in sorted(names)}
 
