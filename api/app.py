@@ -61,6 +61,7 @@ def create_app(
     app.include_router(health.router)
     _add_socket(app)
     _add_page(app, static)
+    # The one added last is met first.
     app.add_middleware(Limits)
     app.add_middleware(Door, token=token, hosts=hosts)
     app.add_middleware(Faults)

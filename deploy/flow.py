@@ -23,10 +23,10 @@ _START_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
 
 
-def run_dataflow(settings: Settings) -> None:
+def run_dataflow(settings: Settings, *, committer: type[Committer] = Committer) -> None:
     """Run the flow until SIGTERM or SIGINT, then finish what it holds; what it cannot finish is redelivered."""
     with event_loop() as bridge:
-        parts = _Parts(settings)
+        parts = _Parts(settings, committer)
         bridge.wait(parts.open(), seconds=_START_SECONDS)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: parts.intake.stop())
@@ -48,8 +48,9 @@ class _Parts:
     committer: Committer
     time_zone: Callable[[str], tzinfo]
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, committer: type[Committer]) -> None:
         self._settings = settings
+        self._committer = committer
         self._stack = AsyncExitStack()
 
     async def open(self) -> None:
@@ -61,7 +62,7 @@ class _Parts:
             links.nats_client(self._settings, "flow", closed=self._stop, reconnected=self._reconnected)
         )
         self.intake = Intake(nc, {name: streams.consumer_config(name) for name in (Durable.LIVE, Durable.BULK)})
-        self.committer = Committer(pool, nc, self.intake)
+        self.committer = self._committer(pool, nc, self.intake)
         await self.intake.start()
 
     async def close(self) -> None:

@@ -19,7 +19,9 @@ class Settings(BaseSettings):
     Without DATABASE_URL and NATS_URL, ``up`` and ``demo`` run embedded servers and set both for their roles.
     """
 
-    model_config = SettingsConfigDict(env_prefix="TASKTRACKER_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TASKTRACKER_", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
 
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     """postgresql://… of a role that owns the schema (or, in a role's process, of one that may take on the others)."""
@@ -42,7 +44,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     """Port that the api listens on; ``up`` takes the next free one when it is taken, 0 picks any."""
 
-    hosts: Annotated[tuple[str, ...], NoDecode] = LOOPBACK
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(default=LOOPBACK, min_length=1)
     """Host names, separated by commas, under which the api may be reached; others are refused."""
 
     token: SecretStr | None = None
@@ -65,11 +67,21 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        return _of_scheme(value, "postgresql", "postgres")
+
+    @field_validator("nats_url")
+    @classmethod
+    def _nats(cls, value: SecretStr | None) -> SecretStr | None:
+        return _of_scheme(value, "nats", "tls")
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, value: str) -> str:
         if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            raise ValueError("is one of DEBUG, INFO, WARNING, ERROR")
+            raise ValueError("DEBUG, INFO, WARNING or ERROR")
         return value.upper()
 
     def database(self, role: str) -> str:
@@ -78,9 +90,7 @@ class Settings(BaseSettings):
         With credentials each role logs in by itself; without, DATABASE_URL's own login takes the role on.
         """
         if self.database_url is None:
-            raise SettingMissing(
-                "DATABASE_URL is not set: give it, or start the embedded servers with `tasktracker up`"
-            )
+            raise SettingMissing(f"DATABASE_URL is not set: {_OR_UP}")
         url, name = self.database_url.get_secret_value(), f"tasktracker_{role}"
         password = self._password("postgres", name)
         if password is not None:
@@ -112,6 +122,7 @@ class Settings(BaseSettings):
         said = {
             "DATABASE_URL": self.database_url and self.database_url.get_secret_value(),
             "NATS_URL": self.nats_url and self.nats_url.get_secret_value(),
+            "PG_BIN": self.pg_bin and str(self.pg_bin),
             "TASKTRACKER_CREDENTIALS": self.credentials and str(self.credentials.resolve()),
             "TASKTRACKER_DATA": str(self.data.resolve()),
             "TASKTRACKER_HOST": self.host,
@@ -120,6 +131,8 @@ class Settings(BaseSettings):
             "TASKTRACKER_TOKEN": self.token and self.token.get_secret_value(),
             "TASKTRACKER_METRICS_PORT": str(self.metrics_port),
             "TASKTRACKER_LOG_LEVEL": self.log_level,
+            "TASKTRACKER_NATS_DURABLE": str(self.nats_durable).lower(),
+            "TASKTRACKER_RAW_MAX_BYTES": str(self.raw_max_bytes),
             "PYTHONUNBUFFERED": "1",
         }
         return {name: value for name, value in said.items() if value}
@@ -139,6 +152,12 @@ class Settings(BaseSettings):
 
 class SettingMissing(Exception):
     """A setting that this command needs is not there; the text says which, and what to do."""
+
+
+def _of_scheme(url: SecretStr | None, *schemes: str) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise ValueError(f"begins with {schemes[0]}://")
+    return url
 
 
 def _with_login(url: str, user: str, password: str) -> str:

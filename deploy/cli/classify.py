@@ -13,6 +13,7 @@ from rich.text import Text
 
 from connectors.contract import why
 from deploy.cli import Told, options
+from deploy.cli.terminal import harmless, terminal
 from pipelines.judges import rules
 from pipelines.stages.classify import classify as classify_stage
 from pipelines.stages.extract import extract
@@ -25,7 +26,9 @@ _BATCH = 500
 
 
 def classify(
-    text: Annotated[str, typer.Argument(help="The text to judge; - reads it (with --json: JSON Lines) from stdin.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="The text to judge; - reads it (with --json: JSON Lines) from stdin.")
+    ],
     as_json: options.Json = False,
 ) -> None:
     """Judge a text: category, confidence, priority, assignee, due date and title, with the words that decided."""
@@ -34,12 +37,15 @@ def classify(
             print(json.dumps(answer, ensure_ascii=False))
         return
     body = sys.stdin.read() if text == "-" else text
-    line = MessageLine(source="terminal", external_id="1", text=body)
+    try:
+        line = MessageLine(source="terminal", external_id="1", text=body)
+    except ValidationError as error:
+        raise Told(why(error)) from None
     [found] = _judge([line])
     if as_json:
         print(json.dumps(_answer(found), ensure_ascii=False))
         return
-    _show(Console(), found)
+    _show(terminal(), found)
 
 
 def _judge_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -82,13 +88,14 @@ def _answer(found: Extracted) -> dict[str, Any]:
 
 
 def _show(console: Console, found: Extracted) -> None:
-    text = Text(found.message.text)
+    text = Text(harmless(found.message.text))
     for start, end in found.verdict.spans:
         text.stylize("bold reverse", start, end)
     console.print(text)
     said = found.verdict
-    console.print(f"[bold]{said.category}[/] ({said.confidence:.0%}, {said.judge}): {said.reason}")
+    console.print(Text.assemble((str(said.category), "bold"), f" ({said.confidence:.0%}, {said.judge}): {said.reason}"))
     for task in found.tasks:
         due = f", due {task.due.value}" if task.due else ""
         assignee = f", for {task.assignee.value}" if task.assignee else ""
-        console.print(f"task: {task.title.value} [dim]({task.priority.value}{due}{assignee})[/]", highlight=False)
+        facts = f" ({task.priority.value}{due}{assignee})"
+        console.print(Text.assemble("task: ", harmless(task.title.value), (harmless(facts), "dim")))

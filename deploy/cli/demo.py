@@ -17,12 +17,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from connectors.publish import Publisher
 from deploy import links
 from deploy.cli import Told, options, read_settings
+from deploy.cli.terminal import harmless, quote, terminal
 from deploy.cli.up import run_stack
 from deploy.demo.conversation import messages
 from deploy.local.stack import Stack
 from pipelines.store import sources
 from schemas.events import EventType
 from schemas.messages import RawMessage
+from schemas.subjects import Durable
 
 PLAY_SECONDS = 30.0
 _SETTLE_SECONDS = 60.0
@@ -37,20 +39,26 @@ def demo(
 ) -> None:
     """Run everything, play two days of a small team, print each task with its evidence, and stay up."""
     settings = read_settings(data=data, port=port)
-    console = Console(highlight=False)
+    console = terminal()
     begun = monotonic()
+    played = False
 
     async def ready(stack: Stack) -> None:
-        console.print(f"everything runs after {monotonic() - begun:.1f} s: {stack.url}", style="bold")
-        playing = _Play(stack, console, paced=not end)
-        await playing.run()
+        nonlocal played
+        where = stack.url if end else stack.signed_in_url
+        console.print(f"everything runs after {monotonic() - begun:.1f} s: {where}\n", style="bold", soft_wrap=True)
+        await _Play(stack, console, paced=not end).run()
+        played = True
         if end:
             stack.supervisor.stop()
         else:
             _three_things(console, stack)
 
-    console.print("starting PostgreSQL, NATS and the pipeline ...", style="dim")
-    run_stack(settings, console, ready)
+    if not console.is_terminal:
+        console.print("starting PostgreSQL, NATS and the pipeline ...")
+    run_stack(settings, ready)
+    if end and not played:
+        raise Told("stopped before the end of the conversation")
 
 
 def _three_things(console: Console, stack: Stack) -> None:
@@ -77,8 +85,8 @@ class _Play:
         conversation = messages()
         await self._register(conversation)
         begun = monotonic()
-        async with self._listening() as socket:
-            printing = asyncio.create_task(self._print(socket))
+        async with self._listening() as socket, asyncio.TaskGroup() as group:
+            printing = group.create_task(self._print(socket))
             await self._publish(conversation)
             await self._settled()
             await self._caught_up(await self._newest())
@@ -125,35 +133,35 @@ class _Play:
         if task["id"] in self.seen:
             return
         self.seen.add(task["id"])
-        head = Text(f"#{task['number']:<4}")
-        head.append(f"{task['category']:<12}", _COLOURS.get(task["category"], ""))
-        head.append(task["title"], "bold")
+        head = Text(task["title"], "bold")
         facts = [task["priority"]] if task["priority"] != "medium" else []
         facts += [f"for {task['assignee']}"] if task["assignee"] else []
         facts += [f"due {task['due']}"] if task["due"] else []
-        head.append(f"  {', '.join(facts)}" if facts else "", "yellow")
-        self.console.print(head, soft_wrap=True)
-        self.console.print(self._quote(evidence), soft_wrap=True)
+        head.append(f"  {', '.join(facts)}" if facts else "", "not bold yellow")
+        begin = Text.assemble(f"#{task['number']:<4}", (f"{task['category']:<13}", _COLOURS.get(task["category"], "")))
+        for line in head.wrap(self.console, self.console.width - len(begin)):
+            line.rstrip()
+            self.console.print(begin + line, soft_wrap=True)
+            begin = Text(" " * len(begin))
+        self.console.print(begin + self._quoted(evidence, self.console.width - len(begin)), soft_wrap=True)
 
-    def _quote(self, evidence: dict[str, Any]) -> Text:
-        quote = Text(evidence["text"])
-        for start, end in evidence["spans"]:
-            quote.stylize("reverse", start, end)
-        line = quote.split("\n")[0] if not evidence["spans"] else _around(quote, evidence["spans"][0][0])
-        line.truncate(110, overflow="ellipsis")
-        author = evidence["author_name"] or evidence["author"] or "somebody"
-        return Text(f"     {author} in {evidence['channel']}: ", "dim").append_text(line)
+    def _quoted(self, evidence: dict[str, Any], width: int) -> Text:
+        author = harmless(evidence["author_name"] or evidence["author"] or "somebody")
+        said = Text(f"{author} in {evidence['channel']}: ", "dim")
+        colour = self.console.is_terminal
+        return said.append_text(quote(evidence["text"], evidence["spans"], width - len(said), colour=colour))
 
     async def _settled(self) -> None:
         """Wait until nothing is left at the flow and at the relay."""
-        async with asyncio.timeout(_SETTLE_SECONDS):
-            while True:
-                health = await self._ask("/api/health")
-                flow = health["durables"]["flow-live"]
-                relay = health["database"].get("relay", {"waiting": 1})
-                if not (flow.get("waiting") or flow.get("held") or relay["waiting"]):
-                    return
-                await asyncio.sleep(0.1)
+        deadline = monotonic() + _SETTLE_SECONDS
+        while monotonic() < deadline:
+            health = await self._ask("/api/health")
+            flow = health["durables"][Durable.LIVE]
+            relay = health["database"].get("relay", {"waiting": 1})
+            if not (flow.get("waiting", 1) or flow.get("held", 1) or relay["waiting"]):
+                return
+            await asyncio.sleep(0.1)
+        raise Told(f"not read within {_SETTLE_SECONDS:.0f} s: see `./run status` and {self.stack.settings.data}/logs")
 
     async def _newest(self) -> int:
         return int((await self._ask("/api/events?limit=1"))["position"])
@@ -174,6 +182,7 @@ class _Play:
             f"\n{len(conversation)} messages and edits played in {seconds:.1f} s; stored: {stats['messages']} messages "
             f"({kinds}), {stats['tasks']} tasks",
             style="bold",
+            soft_wrap=not self.console.is_terminal,
         )
         if stats["messages"] == 0 or stats["tasks"] == 0:
             raise Told("the demo made no tasks: see the logs folder, and `./run doctor`")
@@ -185,10 +194,3 @@ class _Play:
             answer.raise_for_status()
             found: dict[str, Any] = answer.json()
             return found
-
-
-def _around(text: Text, place: int) -> Text:
-    """Take the line in which a character stands."""
-    start = text.plain.rfind("\n", 0, place) + 1
-    end = text.plain.find("\n", place)
-    return text[start : end if end >= 0 else len(text.plain)]

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.text import Text
 
 from deploy.cli import Told, options, read_settings
-from deploy.cli.reach import ask
+from deploy.cli.look import look
+from deploy.cli.terminal import terminal
 from deploy.local.binaries import find_nats, find_postgres
 from deploy.local.process import StackError, unprivileged_user
 from deploy.local.stack import running
@@ -35,29 +36,33 @@ def doctor(data: options.Data = None, as_json: options.Json = False) -> None:
         print(json.dumps([{"what": each.what, "fine": each.fine, "said": each.said} for each in findings]))
     else:
         for each in findings:
-            mark = "[green]fine [/]" if each.fine else "[red]wrong[/]"
-            Console().print(f"{mark} {each.what}: {each.said}", highlight=False)
+            mark = ("fine   ", "green") if each.fine else ("wrong  ", "bold red")
+            terminal().print(Text.assemble(mark, f"{each.what:<12}  ", each.said), soft_wrap=True)
     if not all(each.fine for each in findings):
         sys.exit(1)
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
-    yield Finding("python", sys.version_info[:2] in ((3, 11), (3, 12)), sys.version.split()[0])
+    yield Finding(
+        "python", sys.version_info[:2] in ((3, 11), (3, 12)), f"{sys.version.split()[0]}; 3.11 and 3.12 are good"
+    )
     if settings.database_url is None:
         yield _try("postgresql", lambda: _postgres(settings))
     if settings.nats_url is None:
         yield _try("nats-server", lambda: str(find_nats().name))
     place = next(folder for folder in (settings.data.resolve(), *settings.data.resolve().parents) if folder.exists())
     free = shutil.disk_usage(place).free
-    yield Finding("disk", free > _ENOUGH_DISK, f"{free / 1024**3:.1f} GB free; the stack may take 4 GB")
+    yield Finding("disk", free > _ENOUGH_DISK, f"{free / 1024**3:.1f} GB free; streams and database may take 4 GB")
     writable = os.access(place, os.W_OK)
     said = "is ours to write" if writable else "cannot be written: choose another with --data"
     yield Finding("data folder", writable, f"{settings.data} {said}")
     found = running(settings.data)
     if found is None and settings.database_url is None:
-        yield Finding("stack", True, f"nothing runs in {settings.data}; start it with `./run up`")
+        yield Finding(
+            "stack", True, f"nothing runs in {settings.data}; start it with `./run up --data {settings.data}`"
+        )
         return
-    yield _try("api", lambda: _healthy(settings))
+    yield _try("stack", lambda: _healthy(settings))
 
 
 def _postgres(settings: Settings) -> str:
@@ -66,12 +71,10 @@ def _postgres(settings: Settings) -> str:
 
 
 def _healthy(settings: Settings) -> str:
-    health = ask(settings, "/api/health")
-    wrong = [name for name in ("database", "nats") if health[name]["status"] != "ok"]
-    wrong += [name for name, durable in health["durables"].items() if durable["status"] != "ok"]
-    if wrong:
-        raise Told(f"not well: {', '.join(wrong)}; see `./run status` and the logs in {settings.data / 'logs'}")
-    return "database, nats and all durables are well"
+    seen = look(settings)
+    if seen.wrong:
+        raise Told("; ".join(seen.wrong))
+    return f"{seen.url}: servers, processes and durables are well"
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:

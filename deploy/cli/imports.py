@@ -2,23 +2,27 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from nats.aio.client import Client
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
+from api.queries import stats
 from connectors.files import Bad, Files, Format, Found, UnknownFormat
 from connectors.publish import Publisher
 from deploy import links
 from deploy.cli import Told, options, read_settings
 from deploy.cli.reach import reach
+from deploy.cli.terminal import harmless, terminal
 from deploy.settings import Settings
 from pipelines.burial import bury, letter
 from pipelines.store import imports, sources
@@ -30,9 +34,24 @@ from schemas.subjects import Durable, Stream
 BATCH = 500
 _WAIT_SECONDS = 3600.0
 
+Slugged = TypeVar("Slugged", str, str | None)
+
+
+@dataclass
+class Report:
+    """What became of the items of an import; ``added`` None: it was not waited for.
+
+    ``resumed_at`` is where in the input, in bytes, an import that was broken off went on.
+    """
+
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    resumed_at: int = 0
+    added: int | None = None
+
 
 def import_(
-    path: Annotated[Path, typer.Argument(exists=True, help="A file, or a folder of mails.")],
+    path: Annotated[Path, typer.Argument(exists=True, metavar="FILE", help="A file, or a folder of mails.")],
     form: Annotated[Format | None, typer.Option("--as", help="How it is written, if its name does not tell.")] = None,
     source: Annotated[str | None, typer.Option(help="Slug of the source that the messages belong to.")] = None,
     workspace: Annotated[str, typer.Option(help="Slug of the workspace.")] = "default",
@@ -42,30 +61,35 @@ def import_(
 ) -> None:
     """Import messages from JSON Lines, mbox or eml. Broken off, it goes on; the same again adds nothing."""
     settings = reach(read_settings(data=data))
-    console = Console(stderr=True)
-    reader = Files(workspace=workspace, source=source, format=form)
+    console = terminal(stderr=True)
+    reader = Files(workspace=_slug("--workspace", workspace), source=_slug("--source", source), format=form)
     try:
         report = asyncio.run(_import(settings, reader, path, console, wait=wait))
     except UnknownFormat as error:
         raise Told(f"{error}: say how it is written with --as {'|'.join(Format)}") from error
+    except KeyboardInterrupt:
+        raise Told("interrupted: the same command goes on where it stopped") from None
     if as_json:
-        print(json.dumps({"accepted": report.accepted, "refused": report.refused, "resumed_at": report.resumed_at}))
-        return
+        print(json.dumps(asdict(report)))
+    else:
+        _show(report, console)
+
+
+def _show(report: Report, console: Console) -> None:
     again = f" (went on at byte {report.resumed_at:,})" if report.resumed_at else ""
     console.print(f"{report.accepted:,} messages accepted, {sum(report.refused.values()):,} refused{again}")
+    if report.added is not None:
+        console.print(f"{report.added:,} of them were not here before; the page and `./run status` show what they hold")
     for reason, count in report.refused.most_common(10):
-        console.print(f"  {count:>6,} x {reason}", highlight=False)
+        console.print(Text(f"  {count:>6,} x {harmless(reason)}"))
     if report.refused:
         console.print("refused ones are kept with their bytes: `./run dead list`")
 
 
-@dataclass
-class Report:
-    """What became of the items of an import."""
-
-    accepted: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    resumed_at: int = 0
+def _slug(option: str, value: Slugged) -> Slugged:
+    if value is not None and not re.fullmatch(subjects.SLUG_PATTERN, value):
+        raise Told(f"{option} {value}: 1 to 40 of a-z, 0-9 and -")
+    return value
 
 
 async def _import(settings: Settings, reader: Files, path: Path, console: Console, *, wait: bool) -> Report:
@@ -75,11 +99,19 @@ async def _import(settings: Settings, reader: Files, path: Path, console: Consol
         publisher = await stack.enter_async_context(Publisher(nc))
         progress = stack.enter_context(_progress(console))
         importer = _Importer(reader, path, pool, nc, publisher)
+        before = await _stored(pool, reader.workspace)
         await importer.run(progress)
-        if wait and importer.report.accepted:
+        if wait:
             operator = await stack.enter_async_context(links.nats_client(settings, "operator", closed=_give_up))
             await _until_read(operator, progress)
+            after = await _stored(pool, reader.workspace)
+            importer.report.added = sum(after[name] - before[name] for name in importer.sources)
         return importer.report
+
+
+async def _stored(pool: links.Pool, workspace: str) -> Counter[str]:
+    async with pool.connection() as conn:
+        return Counter((await stats.stats(conn, workspace)).by_source)
 
 
 def _give_up() -> None:
@@ -102,6 +134,11 @@ class _Importer:
         self._publisher = publisher
         self._registered: dict[str, str | None] = {}  # source -> why it cannot be used
         self.report = Report()
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources that messages were found of."""
+        return list(self._registered)
 
     async def run(self, progress: Progress) -> None:
         key, size = self._reader.key(self._path), self._reader.size(self._path)

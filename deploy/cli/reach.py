@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from deploy.cli import Told
 from deploy.local.stack import Running, running
-from deploy.settings import Settings
+from deploy.settings import SettingMissing, Settings
 
 
 def reach(settings: Settings) -> Settings:
@@ -19,7 +19,7 @@ def reach(settings: Settings) -> Settings:
         update={
             "database_url": SecretStr(found.database_url),
             "nats_url": SecretStr(found.nats_url),
-            "credentials": settings.data / "credentials.json",
+            "credentials": found.credentials,
         }
     )
 
@@ -28,25 +28,31 @@ def stack(settings: Settings) -> Running:
     """Find the stack that runs in the data folder."""
     found = running(settings.data)
     if found is None:
-        raise Told(
-            f"nothing runs in {settings.data}: start it with `./run up --data {settings.data}` in another terminal, "
-            "or set DATABASE_URL and NATS_URL"
-        )
+        raise Told(f"{_nothing_runs(settings)}, or set DATABASE_URL and NATS_URL")
     return found
 
 
-def ask(settings: Settings, path: str, **options: Any) -> Any:
+def ask(settings: Settings, path: str, *, method: str = "GET", **options: Any) -> Any:
     """Ask the api, by its address of the data folder's stack or of the settings; raises Told when it says no."""
     found = running(settings.data)
     url = found.url if found else f"http://{settings.host}:{settings.port}"
-    headers = {"Authorization": f"Bearer {settings.access_token()}"}
     try:
-        answer = httpx.request(options.pop("method", "GET"), f"{url}{path}", headers=headers, timeout=10, **options)
+        headers = {"Authorization": f"Bearer {settings.access_token()}"}
+        answer = httpx.request(method, f"{url}{path}", headers=headers, timeout=10, **options)
+    except SettingMissing:
+        raise Told(f"{_nothing_runs(settings)}, or set TASKTRACKER_TOKEN") from None
     except httpx.HTTPError as error:
-        raise Told(f"no api at {url} ({error}): start it with `./run up`") from error
+        if found:
+            logs = settings.data / "logs" / "api.log"
+            raise Told(f"the api at {url} does not answer ({error}): see {logs}, or try again in a moment") from error
+        raise Told(f"no api at {url} ({error}): {_nothing_runs(settings)}") from error
     if answer.is_error:
         raise Told(f"the api at {url} says {answer.status_code}: {_detail(answer)}")
     return answer.json() if answer.content else None
+
+
+def _nothing_runs(settings: Settings) -> str:
+    return f"nothing runs in {settings.data}: start it with `./run up --data {settings.data}` in another terminal"
 
 
 def _detail(answer: httpx.Response) -> str:

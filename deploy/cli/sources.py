@@ -4,11 +4,10 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from deploy.cli import Told, options, read_settings
 from deploy.cli.reach import ask
+from deploy.cli.terminal import table, terminal
 
 app = typer.Typer(help="Sources: the configured inlets of the channels.", no_args_is_help=True)
 
@@ -20,10 +19,14 @@ def list_(data: options.Data = None, as_json: options.Json = False) -> None:
     if as_json:
         print(json.dumps(found["items"]))
         return
-    table = Table("source", "channel", "state")
+    console = terminal()
+    if not found["items"]:
+        console.print("no sources yet: an import and POST /api/messages register theirs, `./run sources add` does, too")
+        return
+    shown = table("source", "channel", "state")
     for item in found["items"]:
-        table.add_row(item["slug"], item["channel"], item["state"])
-    Console().print(table)
+        shown.add_row(item["slug"], item["channel"], item["state"])
+    console.print(shown)
 
 
 @app.command()
@@ -48,4 +51,4 @@ def add(
         print(json.dumps(found))
         return
     where = f", takes messages at {found['url']}" if found.get("url") else ""
-    Console().print(f"source {slug} of channel {channel}{where}", highlight=False)
+    terminal().print(f"source {slug} of channel {channel}{where}", soft_wrap=True)

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -42,6 +42,7 @@ class Running(BaseModel):
     url: str
     database_url: str
     nats_url: str
+    credentials: Path | None = None
     metrics: dict[str, int]
 
 
@@ -64,12 +65,13 @@ class Stack:
             self._role(name, names, needs=[service.name for service in services]) for name, names in PROCESSES.items()
         ]
         self._embedded = bool(servers)
-        self.supervisor = Supervisor([*services, *roles], Journal(self._folder / "logs", show=show))
+        self.supervisor = _Supervisor([*services, *roles], Journal(self._folder / "logs", show=show))
 
     @property
     def url(self) -> str:
         """Where the page and the api are."""
-        return f"http://{self.settings.host}:{self.settings.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
 
     @property
     def signed_in_url(self) -> str:
@@ -77,7 +79,11 @@ class Stack:
         return f"{self.url}/?token={self.settings.access_token()}"
 
     async def run(self, on_ready: OnReady) -> None:
-        """Run everything until it is stopped; see Supervisor.run. ``on_ready``: the api answers that it is ready."""
+        """Run everything until it is stopped; see Supervisor.run.
+
+        ``on_ready``: the api answers that it is ready. It is cancelled when the stack is stopped meanwhile, and does
+        not see its servers go away.
+        """
         with lock.hold(self._folder), self._announced() as announce:
             if not self._embedded:
                 await asyncio.to_thread(self._migrate)
@@ -85,7 +91,7 @@ class Stack:
 
             async def ready() -> None:
                 announce()
-                await on_ready()
+                await _while_running(on_ready(), self.supervisor.stopping)
 
             await self.supervisor.run(ready)
 
@@ -160,8 +166,33 @@ class Stack:
             url=self.url,
             database_url=settings.database_url.get_secret_value() if settings.database_url else "",
             nats_url=settings.nats_url.get_secret_value() if settings.nats_url else "",
+            credentials=settings.credentials,
             metrics=self.metrics,
         )
+
+
+class _Supervisor(Supervisor):
+    """A supervisor that tells others, too, that it was asked to stop."""
+
+    def __init__(self, services: Sequence[Service], journal: Journal) -> None:
+        super().__init__(services, journal)
+        self.stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        super().stop()
+
+
+async def _while_running(work: Awaitable[None], stopping: asyncio.Event) -> None:
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.wait([working, waiting])
 
 
 def running(folder: Path) -> Running | None:
@@ -203,8 +234,9 @@ def _free_api_port(host: str, wanted: int) -> int:
     """Take the port that is wanted, else the next free one; 0 means any."""
     if wanted == 0:
         return free_port()
+    family = _family(host)
     for port in range(wanted, min(wanted + _PORTS_TRIED, 65_536)):
-        with socket.socket() as probe:
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
@@ -212,6 +244,13 @@ def _free_api_port(host: str, wanted: int) -> int:
                 continue
             return port
     raise StackError(f"no free port between {wanted} and {wanted + _PORTS_TRIED - 1} on {host}: choose one with --port")
+
+
+def _family(host: str) -> socket.AddressFamily:
+    try:
+        return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+    except OSError as error:
+        raise StackError(f"{host} is no address of this machine: give another in TASKTRACKER_HOST") from error
 
 
 def holder_of(port: int) -> str:

@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from pipelines import metrics
 from pipelines.burial import REASON, SUBJECT
+from pipelines.lanes import undecoded
 from pipelines.store import dead
 from schemas.dead import dead_letter_id
 from schemas.subjects import Durable, Stream
@@ -30,6 +31,7 @@ def attach(
         durable=Durable.BURY,
         pull_sub=PullSub(batch_size=1, timeout=5.0),
         ack_policy=AckPolicy.MANUAL,
+        decoder=undecoded,
         inbox_prefix=f"{inbox_prefix}.".encode(),  # the broker's own is not used for pulls
     )
     async def bury(message: NatsMessage) -> None:

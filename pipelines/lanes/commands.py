@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pipelines import metrics
 from pipelines.burial import bury, letter
 from pipelines.carry import summary
+from pipelines.lanes import undecoded
 from pipelines.store.commands import obey
 from schemas.commands import Command
 from schemas.errors import Conflict, NotFound
@@ -34,6 +35,7 @@ def attach(
         durable=Durable.COMMANDS,
         pull_sub=PullSub(batch_size=1, timeout=5.0),
         ack_policy=AckPolicy.MANUAL,
+        decoder=undecoded,
         inbox_prefix=f"{inbox_prefix}.".encode(),  # the broker's own is not used for pulls
     )
     async def commands(message: NatsMessage) -> None:

@@ -18,7 +18,7 @@ async def test_without_the_token_nothing_is_shown(stranger: httpx.AsyncClient, p
 
 @pytest.mark.parametrize("given", ["Bearer wrong", "Bearer", "Basic bGV0LW1lLWlu", TOKEN, "Bearer lét-me-in"])
 async def test_wrong_token_is_no_token(stranger: httpx.AsyncClient, given: str) -> None:
-    problem(await stranger.get("/api/tasks", headers={"Authorization": given.encode()}), 401)
+    problem(await stranger.get("/api/tasks", headers={b"Authorization": given.encode()}), 401)
 
 
 @pytest.mark.parametrize("path", ["/", "/api/health", "/api/health/live", "/api/health/ready", "/static/page.css"])
@@ -60,7 +60,7 @@ async def test_link_with_a_wrong_token_gives_no_cookie(stranger: httpx.AsyncClie
 
 @pytest.mark.parametrize("cookie", ["tasktracker=wrong", "tasktracker=", "=;;=", "tasktracker=\xff"])
 async def test_made_up_cookie_is_none(stranger: httpx.AsyncClient, cookie: str) -> None:
-    problem(await stranger.get("/api/tasks", headers={"Cookie": cookie.encode("latin-1")}), 401)
+    problem(await stranger.get("/api/tasks", headers={b"Cookie": cookie.encode("latin-1")}), 401)
 
 
 async def test_change_by_cookie_must_say_its_origin(stranger: httpx.AsyncClient) -> None:

@@ -305,7 +305,7 @@ class Away:
 
     def _run(self, statement: str, quote: Callable[[str], sql.Composable]) -> None:
         with psycopg.connect(self._url, autocommit=True) as conn:
-            conn.execute(sql.SQL(statement).format(quote(self._database)))  # type: ignore[arg-type]
+            conn.execute(sql.SQL(statement).format(quote(self._database)))
 
 
 @pytest.fixture

@@ -107,12 +107,13 @@ class House:
 
         await until(enough, what=f"{count} {table}")
 
-    async def until_acknowledged(self) -> None:
-        async def none_left() -> bool:
+    async def until_acknowledged(self, count: int) -> None:
+        async def all_of_them() -> bool:
             infos = [await self.admin.jetstream().consumer_info("RAW", name) for name in (Durable.LIVE, Durable.BULK)]
-            return not any((info.num_pending or 0) + (info.num_ack_pending or 0) for info in infos)
+            acknowledged = sum(info.ack_floor.consumer_seq for info in infos if info.ack_floor)
+            return acknowledged >= count and not any(info.num_ack_pending for info in infos)
 
-        await until(none_left, what="all to be acknowledged")
+        await until(all_of_them, what=f"{count} to be acknowledged")
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ async def test_real_messages_end_as_rows_and_tasks(house: House) -> None:
         await house.send(raw("3", WORK, origin="import"), subject="bulk.default.telegram.chat")
         await house.admin.jetstream().publish(SUBJECT, b"no message")
         await house.until("messages", 3)
-        await house.until_acknowledged()
+        await house.until_acknowledged(4)
         assert await house.count("tasks") == 2
     dead = await house.admin.jetstream().stream_info("DEAD")
     assert dead.state.messages == 1
@@ -153,10 +154,10 @@ async def test_same_messages_again_change_nothing(house: House) -> None:
     async with house.flowing():
         await house.send(*messages)
         await house.until("messages", 20)
-        await house.until_acknowledged()
+        await house.until_acknowledged(20)
         before = [await house.count(table) for table in ("tasks", "events", "verdicts", "revisions")]
         await house.send(*messages)
-        await house.until_acknowledged()
+        await house.until_acknowledged(40)
         assert [await house.count(table) for table in ("tasks", "events", "verdicts", "revisions")] == before
 
 
@@ -171,12 +172,12 @@ async def test_stop_finishes_what_is_in_the_flow_and_leaves_the_rest_to_the_next
     async def acknowledged() -> bool:
         info = await house.admin.jetstream().consumer_info("RAW", Durable.LIVE)
         assert info.delivered
-        return info.delivered.consumer_seq - (info.num_ack_pending or 0) == first
+        return bool(info.delivered.consumer_seq - (info.num_ack_pending or 0) == first)
 
     await until(acknowledged, what="what is stored, and nothing else, to be acknowledged")
     async with house.flowing():
         await house.until("messages", sent)  # sooner than ack_wait: they were given back
-        await house.until_acknowledged()
+        await house.until_acknowledged(sent)
     assert await house.count("events where type = 'message.processed'") == sent
 
 
@@ -184,7 +185,7 @@ async def test_two_replicas_share_the_work_and_nothing_is_done_twice(house: Hous
     await house.send(*(raw(str(number), WORK) for number in range(600)))
     async with house.flowing(), house.flowing():
         await house.until("messages", 600)
-        await house.until_acknowledged()
+        await house.until_acknowledged(600)
     assert await house.count("tasks") == 600
     assert await house.count("events where type = 'message.processed'") == 600
 

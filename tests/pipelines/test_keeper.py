@@ -56,7 +56,7 @@ async def finish(js: JetStreamContext, durable: Durable, messages: list[Msg], *,
         await message.ack()
 
     async def done() -> bool:
-        return (await js.consumer_info(stream, durable)).num_ack_pending == before - len(messages)
+        return bool((await js.consumer_info(stream, durable)).num_ack_pending == before - len(messages))
 
     await until(done)
 

@@ -37,7 +37,7 @@ class House:
     @asynccontextmanager
     async def lane(self) -> AsyncIterator[NatsBroker]:
         broker = NatsBroker(self.url, inbox_prefix=inbox_prefix("lanes"), logger=None, graceful_timeout=1.0)
-        attach(broker, self.pool)
+        attach(broker, self.pool, inbox_prefix=inbox_prefix("lanes"))
         async with broker:
             await broker.start()
             yield broker
@@ -54,9 +54,12 @@ class House:
         return await self.rows("select * from events where type = 'dead.buried' order by seq")
 
     async def until_settled(self) -> None:
+        js = self.nc.jetstream()
+        last = (await js.stream_info(Stream.DEAD)).state.last_seq
+
         async def settled() -> bool:
-            info = await self.nc.jetstream().consumer_info(Stream.DEAD, Durable.BURY)
-            return not (info.num_pending or 0) + (info.num_ack_pending or 0)
+            floor = (await js.consumer_info(Stream.DEAD, Durable.BURY)).ack_floor
+            return floor is not None and floor.stream_seq == last
 
         await until(settled, what="the dead letters to be acknowledged")
 
@@ -106,15 +109,16 @@ async def test_dead_letter_becomes_a_row_and_an_event(house: House) -> None:
     }
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b'{"a": 1}', b"[" * 5_000, b"\xff", "текст".encode()])
 @pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "nonsense"])
-async def test_any_body_is_kept_as_it_is(house: House, body: bytes, content_type: str | None) -> None:
-    given = dead(body)
-    extra = {"content-type": content_type} if content_type else {}
-    await bury(house.nc, Letter(given.subject, given.body, given.headers | extra))
+async def test_any_body_is_kept_as_it_is(house: House, content_type: str | None) -> None:
+    bodies = [b"", b"null", b'{"a": 1}', b"[" * 5_000, b"\xff", "текст".encode()]
+    for body in bodies:
+        given = dead(body)
+        extra = {"content-type": content_type} if content_type else {}
+        await bury(house.nc, Letter(given.subject, given.body, given.headers | extra))
     async with house.lane():
         await house.until_settled()
-    assert [row["body"] for row in await house.letters()] == [body]
+    assert [row["body"] for row in await house.letters()] == bodies
 
 
 async def test_letter_without_headers_is_kept(house: House) -> None:

@@ -1,0 +1,47 @@
+"""Dataflows with a guard taken out, to show that the tests of faults would notice; run as ``python -m``."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from deploy.flow import run_dataflow
+from deploy.settings import Settings
+from pipelines.carry import Delivery, Refusal
+from pipelines.commit import Committer, Item
+from pipelines.store import messages
+
+PAUSE_SECONDS = 0.15
+"""Widens the moment in which a kill hurts, in the mutants and in the honest flow that they are compared with."""
+
+
+class AcksFirst(Committer):
+    """Acknowledges before the commit."""
+
+    async def commit(self, batch: Sequence[Item]) -> None:
+        await self._intake.acknowledge([item.delivery for item in batch])
+        await asyncio.sleep(PAUSE_SECONDS)
+        await super().commit(batch)
+
+
+class AcksLate(Committer):
+    """Acknowledges after the commit, as it should, but late: a kill in between leads to redeliveries."""
+
+    async def _store(self, items: Sequence[Item]) -> list[tuple[Delivery, Refusal]]:
+        refused = await super()._store(items)
+        await asyncio.sleep(PAUSE_SECONDS)
+        return refused
+
+
+def forget_the_key() -> None:
+    """Store every message that comes, as if it had no unique key (which the test drops from the table, too)."""
+    statement: Any = messages._UPSERT
+    before, _, after = statement.partition("on conflict (workspace, source, external_id)")
+    messages._UPSERT = before + after[after.index("returning") :]
+
+
+if __name__ == "__main__":
+    mutant = sys.argv[1]
+    if mutant == "no-key":
+        forget_the_key()
+    run_dataflow(Settings(), committer=AcksFirst if mutant == "acks-first" else AcksLate)

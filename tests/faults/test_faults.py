@@ -1,0 +1,125 @@
+"""Nothing lost, nothing twice, under kill -9; and the controls that show that the tests would notice."""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from schemas.events import EventType
+from tests.faults.house import FLOW, House, Ledger, Listener, balance, house, send
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+
+KILLS = 10
+SENDERS = 4
+
+
+def mutant(name: str) -> tuple[str, ...]:
+    return (FLOW[0], "-m", "tests.faults.mutants", name)
+
+
+@asynccontextmanager
+async def under_load(made: House) -> AsyncIterator[Ledger]:
+    """Let several senders send while the block runs; then everything settles."""
+    ledger, stop = Ledger(), asyncio.Event()
+    senders = [
+        asyncio.create_task(send(made, ledger, stop, sender=f"sender{number}", seed=number))
+        for number in range(SENDERS)
+    ]
+    try:
+        yield ledger
+    finally:
+        stop.set()
+        await asyncio.gather(*senders)
+    await made.settled()
+
+
+async def kill(made: House, *names: str, times: int, seed: int, pause: float = 0.8) -> None:
+    """Kill roles in turn, at moments that the seed decides."""
+    rng = random.Random(seed)
+    for number in range(times):
+        await asyncio.sleep(rng.uniform(pause / 2, pause * 1.5))  # when a kill comes is what is random
+        made.kill(names[number % len(names)])
+
+
+async def test_ten_kills_lose_and_double_nothing(stack_folder: Path, pg_bin: Path | None) -> None:
+    seed = int(os.environ.get("TASKTRACKER_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+    print(f"seed {seed}")  # shown when the test fails
+    with house(stack_folder, pg_bin) as made:
+        await made.open()
+        listener = Listener(made)
+        listening = asyncio.create_task(listener.listen())
+        async with under_load(made) as ledger:
+            await kill(made, "flow", "relay", times=KILLS, seed=seed)
+        assert len(ledger.acknowledged) > 500
+
+        found = await balance(made, ledger)
+        assert (found.lost, found.doubled, found.invented) == (set(), Counter(), set())
+
+        events = await made.rows("select id::text, type, message, position from events join positions using (seq)")
+        processed = Counter(message for _, kind, message, _ in events if kind == EventType.MESSAGE_PROCESSED)
+        messages = {message for (message,) in await made.rows("select id from messages")}
+        assert processed == Counter(messages)
+        created = Counter(message for _, kind, message, _ in events if kind == EventType.TASK_CREATED)
+        origins = Counter(origin for (origin,) in await made.rows("select origin from tasks"))
+        assert created == origins
+        assert len(created) > 100
+
+        order = [event for event, *_ in sorted(events, key=lambda row: row[3])]
+        assert [position for *_, position in sorted(events, key=lambda row: row[3])] == list(range(1, len(events) + 1))
+        published = await made.results()
+        assert [event["id"] for event in published] == order
+        assert [event["position"] for event in published] == list(range(1, len(order) + 1))
+
+        await listener.caught_up(len(order))
+        listening.cancel()
+        assert listener.positions == list(range(1, len(order) + 1))
+        assert listener.events == order
+
+
+async def test_late_acknowledgements_under_kills_double_nothing(stack_folder: Path, pg_bin: Path | None) -> None:
+    with house(stack_folder, pg_bin) as made:
+        await made.open(flow=mutant("acks-late"))
+        async with under_load(made) as ledger:
+            await kill(made, "flow", times=4, seed=1)
+        found = await balance(made, ledger)
+        assert (found.lost, found.doubled) == (set(), Counter())
+
+
+async def test_without_the_unique_key_messages_are_doubled(stack_folder: Path, pg_bin: Path | None) -> None:
+    with house(stack_folder, pg_bin) as made:
+        await made.open(flow=mutant("no-key"))
+        await made.run("alter table messages drop constraint messages_workspace_source_external_id_key")
+        async with under_load(made) as ledger:
+            await kill(made, "flow", times=4, seed=1)
+        found = await balance(made, ledger)
+        assert found.doubled
+
+
+async def test_acknowledging_before_the_commit_loses_messages(stack_folder: Path, pg_bin: Path | None) -> None:
+    with house(stack_folder, pg_bin) as made:
+        await made.open(flow=mutant("acks-first"))
+        async with under_load(made) as ledger:
+            await kill(made, "flow", times=4, seed=1)
+        found = await balance(made, ledger)
+        assert found.lost
+
+
+async def test_termination_under_load_is_clean(stack_folder: Path, pg_bin: Path | None) -> None:
+    with house(stack_folder, pg_bin) as made:
+        await made.open()
+        async with under_load(made) as ledger:
+            for _ in range(3):
+                await asyncio.sleep(1.0)  # some load first
+                begun = monotonic()
+                assert made.stop("flow") == 0
+                assert monotonic() - begun < 10
+                made.start("flow", FLOW)
+        found = await balance(made, ledger)
+        assert (found.lost, found.doubled) == (set(), Counter())
