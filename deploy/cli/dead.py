@@ -113,6 +113,6 @@ def _readable(letter: DeadLetter) -> RawMessage:
         return RawMessage.model_validate(given | {"received_at": datetime.now(UTC).isoformat()})
     except (ValueError, TypeError, RecursionError) as error:
         raise Told(
-            f"its bytes are no message of ours, it would die again ({letter.reason}): see "
-            f"`./run dead show {letter.id}`, mend it where it came from and send or import it again, then `./run dead drop {letter.id}`"
+            f"its bytes are no message of ours, it would die again ({letter.reason}): look at it with `./run dead show "
+            f"{letter.id}`, mend it where it came from, send or import it again, then `./run dead drop {letter.id}`"
         ) from error

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -70,7 +70,7 @@ def import_(
     except KeyboardInterrupt:
         raise Told("interrupted: the same command goes on where it stopped") from None
     if as_json:
-        print(json.dumps(asdict(report)))
+        print(json.dumps(vars(report)))
     else:
         _show(report, console)
 

@@ -3,12 +3,15 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
+
+from nats.aio.client import Client
 
 from deploy.flow import run_dataflow
 from deploy.settings import Settings
-from pipelines.carry import Delivery, Refusal
-from pipelines.commit import Committer, Item
+from pipelines.carry import Delivery
+from pipelines.commit import Committer, Item, Pool
+from pipelines.intake import Intake
 from pipelines.store import messages
 
 PAUSE_SECONDS = 0.15
@@ -27,10 +30,18 @@ class AcksFirst(Committer):
 class AcksLate(Committer):
     """Acknowledges after the commit, as it should, but late: a kill in between leads to redeliveries."""
 
-    async def _store(self, items: Sequence[Item]) -> list[tuple[Delivery, Refusal]]:
-        refused = await super()._store(items)
+    def __init__(self, pool: Pool, nc: Client, intake: Intake) -> None:
+        super().__init__(pool, nc, cast(Intake, _Late(intake)))
+
+
+class _Late:
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self.stopping = intake.stopping
+
+    async def acknowledge(self, deliveries: list[Delivery]) -> None:
         await asyncio.sleep(PAUSE_SECONDS)
-        return refused
+        await self._intake.acknowledge(deliveries)
 
 
 def forget_the_key() -> None:

@@ -50,7 +50,7 @@ async def kill(made: House, *names: str, times: int, seed: int, pause: float = 0
 
 async def test_ten_kills_lose_and_double_nothing(stack_folder: Path, pg_bin: Path | None) -> None:
     seed = int(os.environ.get("TASKTRACKER_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
-    print(f"seed {seed}")  # shown when the test fails
+    print(f"seed {seed}")  # noqa: T201  # shown when the test fails: set TASKTRACKER_TEST_SEED to see it again
     with house(stack_folder, pg_bin) as made:
         await made.open()
         listener = Listener(made)
