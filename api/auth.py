@@ -4,16 +4,15 @@ import hmac
 from collections.abc import Collection
 from hashlib import sha256
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.problems import problem
 
-COOKIE = "tasktracker"
 _MAX_AGE_SECONDS = 30 * 24 * 3600
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _OPEN = ("/api/health", "/static/")
@@ -33,7 +32,9 @@ class Door:
         self._token = token.encode()
         self._hosts = {host.lower() for host in hosts}
         # Not the token itself: a cookie that leaks cannot be used as a bearer token.
-        self._cookie = hmac.new(self._token, b"cookie v1", sha256).hexdigest()
+        self._cookie = self._derive("cookie v1")
+        # Cookies know no ports: two stacks on one host would sign each other's users out.
+        self._cookie_name = f"tasktracker-{self._derive('cookie name v1')[:8]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -77,18 +78,19 @@ class Door:
         return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token)
 
     def _has_cookie(self, headers: Headers) -> bool:
-        try:
-            given = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return given is not None and hmac.compare_digest(given.value.encode(), self._cookie.encode())
+        # Not http.cookies: one odd cookie of another program on this host would hide all that follow it.
+        given = cookie_parser("; ".join(headers.getlist("cookie"))).get(self._cookie_name, "")
+        return hmac.compare_digest(given.encode(), self._cookie.encode())
+
+    def _derive(self, purpose: str) -> str:
+        return hmac.new(self._token, purpose.encode(), sha256).hexdigest()
 
     def _sign_in(self, given: str, *, secure: bool) -> Response:
         if not hmac.compare_digest(given.encode(errors="replace"), self._token):
             return problem(HTTPStatus.UNAUTHORIZED, "this is not the access token", headers=_ASK)
         answer = RedirectResponse("/", HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
         answer.set_cookie(
-            COOKIE, self._cookie, max_age=_MAX_AGE_SECONDS, secure=secure, httponly=True, samesite="strict"
+            self._cookie_name, self._cookie, max_age=_MAX_AGE_SECONDS, secure=secure, httponly=True, samesite="strict"
         )
         return answer
 

@@ -1,6 +1,7 @@
 """How much a request may bring, and how long it may take to bring it."""
 
 import asyncio
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -35,6 +36,8 @@ class Limits:
             refusal = problem(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time", headers=_CLOSE)
             await refusal(scope, receive, send)
         except Problem as error:
+            if "expect" not in Headers(scope=scope):  # else the sender waits for our word before it sends
+                await _drain(receive)
             await problem(error.status, error.detail, headers=_CLOSE)(scope, receive, send)
         except ClientDisconnect:
             return  # nobody is there to be answered, and half a body is not what was meant
@@ -44,6 +47,20 @@ class Limits:
 
 _CLOSE = {"Connection": "close"}
 """What is left of the body is not read."""
+
+_DRAIN = 16 * 1024 * 1024
+_DRAIN_SECONDS = 2.0
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a while: many clients look for no answer before all is sent, and take a closed door for an error."""
+    left, more = _DRAIN, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while more and left > 0:
+                message = await receive()
+                more = message.get("more_body", False)
+                left -= len(message.get("body", b""))
 
 
 def _check(headers: Headers) -> None:

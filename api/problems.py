@@ -85,6 +85,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PoolTimeout, _database_away)
     app.add_exception_handler(psycopg.OperationalError, _database_away)
     app.add_exception_handler(psycopg.DataError, _unstorable)
+    app.add_exception_handler(UnicodeEncodeError, _unstorable)  # half of a surrogate pair, which no text may hold
 
 
 class Faults:

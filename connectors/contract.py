@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ValidationError
 
 from schemas.messages import RawMessage
+from schemas.sources import NewSource
 
 
 class Connector(Protocol):
@@ -19,6 +20,10 @@ class Connector(Protocol):
 
     channel: str
     settings: type[BaseModel]
+
+    def check(self, source: NewSource) -> None:
+        """Raise ValueError (ValidationError for its settings) for a source that this channel cannot use."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from connectors.contract import why
 from connectors.mail_text import parse_date, read_mail
 from connectors.records import Record, lines, mails, whole
 from schemas.messages import MessageLine, Origin, RawMessage
+from schemas.sources import NewSource
 
 KEPT_BYTES = 512 * 1024
 """Bytes that are kept of an item that cannot be used: what a dead letter holds."""
@@ -80,6 +81,10 @@ class Files:
     source: str | None = None
     format: Format | None = None
     received_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def check(self, source: NewSource) -> None:
+        """Refuse settings: there are none."""
+        self.settings.model_validate(source.settings)
 
     def read(self, path: Path, *, start: int = 0) -> Iterator[Item]:
         """Read every item once, in order, never more than one of them in memory; what cannot be used comes as Bad.

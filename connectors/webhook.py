@@ -1,5 +1,6 @@
 """The generic webhook: messages as JSON over HTTP, signed as Standard Webhooks prescribes."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -13,12 +14,16 @@ from standardwebhooks.webhooks import Webhook as Signature
 from connectors.contract import KnownSource, Refused, why
 from connectors.json_pointer import Pointer, resolve
 from schemas.messages import MessageLine, Origin, RawMessage, storable
+from schemas.sources import NewSource
 
 MAX_MESSAGES = 1_000
 """Messages in one request: as many as the publisher stores in one atomic batch."""
 
 MAX_DEPTH = 100
 """Levels of a body that is kept as a payload; JSON readers further on give up at 200."""
+
+MIN_SECRET = 24
+"""Bytes of a secret. Source: Standard Webhooks 1.0.0."""
 
 MappedField = Literal["text", "external_id", "conversation", "author", "sent_at", "reply_to", "revision", "kind"]
 
@@ -48,6 +53,14 @@ class Webhook:
     channel = "webhook"
     settings: type[BaseModel] = WebhookSettings
 
+    def check(self, source: NewSource) -> None:
+        """Refuse what would refuse every request: no secret, or one that is not written as Standard Webhooks says."""
+        settings = WebhookSettings.model_validate(source.settings)
+        if not source.secrets and not settings.unsigned:
+            raise ValueError('secret: missing; without one, the settings must say {"unsigned": true}')
+        if not all(map(_hard_to_guess, source.secrets)):
+            raise ValueError("secret: not whsec_ and the base64 of at least 24 bytes, as Standard Webhooks makes them")
+
     def receive(
         self, headers: Mapping[str, str], body: bytes, source: KnownSource, received_at: datetime
     ) -> list[RawMessage]:
@@ -63,6 +76,13 @@ class Webhook:
         if settings.map:
             return [raw.model_copy(update={"payload": item}) for raw, item in zip(messages, items, strict=True)]
         return messages
+
+
+def _hard_to_guess(secret: str) -> bool:
+    try:
+        return len(b64decode(secret.removeprefix("whsec_"), validate=True)) >= MIN_SECRET
+    except ValueError:
+        return False
 
 
 def _verify(headers: Mapping[str, str], body: bytes, source: KnownSource) -> None:

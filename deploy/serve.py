@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create_app
 from api.deps import Resources
+from connectors import load
 from connectors.contract import KnownSource
 from connectors.inlets import inlets as http_inlets
 from connectors.publish import Publisher
@@ -19,6 +20,7 @@ from deploy import links
 from deploy.settings import Settings
 from pipelines.store import sources
 from schemas.errors import Unavailable
+from schemas.sources import NewSource
 
 STATIC = Path(__file__).parent.parent / "api" / "static"
 _GRACE_SECONDS = 3
@@ -53,7 +55,17 @@ def _api(settings: Settings, stop: asyncio.Event) -> ASGIApp:
         resources=lambda: _resources(settings, stop),
         hosts=settings.hosts,
         static=STATIC,
+        check_source=_check_source,
     )
+
+
+def _check_source(new: NewSource) -> None:
+    """Raise ValueError for a channel that nobody speaks, or a source that it cannot use."""
+    try:
+        connector = load(new.channel)
+    except LookupError as error:
+        raise ValueError(f"channel: {error}") from None
+    connector.check(new)
 
 
 @asynccontextmanager

@@ -26,10 +26,14 @@ class Letter(NamedTuple):
     headers: dict[str, str]
 
 
-def letter(subject: str, body: bytes, *, stage: str, reason: str) -> Letter:
-    """Write the dead letter of a message that came on ``subject``."""
+def letter(subject: str, body: bytes, *, stage: str, reason: str, sequence: str = "") -> Letter:
+    """Write the dead letter of a message that came on ``subject``.
+
+    ``sequence``, its place in its stream, tells a message that was sent round again, and died again, from a redelivery.
+    """
+    name = str(dead_letter_id(subject, stage, body))
     headers = {
-        "Nats-Msg-Id": str(dead_letter_id(subject, stage, body)),
+        "Nats-Msg-Id": f"{name}.{sequence}" if sequence else name,
         SUBJECT: subject,
         REASON: one_line(reason),
     }

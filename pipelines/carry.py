@@ -25,6 +25,16 @@ class Delivery:
     subject: str
     body: bytes
 
+    @property
+    def sequence(self) -> str:
+        """Its place in the stream, the same at each redelivery. Source: NATS ADR-15, the subject of acknowledgements.
+
+        >>> Delivery("$JS.ACK.RAW.flow-live.2.417.96.1700000000000000000.0", "raw.default.webhook.ci", b"").sequence
+        '417'
+        """
+        tokens = self.reply.split(".")
+        return tokens[-4 if len(tokens) < 12 else -5]
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

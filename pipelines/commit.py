@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from pipelines import metrics
-from pipelines.burial import bury, letter
+from pipelines.burial import Letter, bury, letter
 from pipelines.carry import Carried, Delivery, Refusal
 from pipelines.intake import Intake
 from pipelines.store.messages import Persisted, persist
@@ -70,8 +70,7 @@ class Committer:
         async with self._turn:
             refused += await self._store(good)
         for delivery, refusal in refused:
-            dead = letter(delivery.subject, delivery.body, stage=refusal.stage, reason=refusal.reason)
-            await self._insist(partial(bury, self._nc, dead))
+            await self._insist(partial(bury, self._nc, _letter(delivery, refusal)))
         metrics.MESSAGES.labels("refused").inc(len(refused))
         await self._intake.acknowledge([item.delivery for item in batch])
 
@@ -136,3 +135,7 @@ class Committer:
         now = monotonic()
         self._stop_seen = self._stop_seen or now
         return now - self._stop_seen > self._stop_seconds
+
+
+def _letter(of: Delivery, refusal: Refusal) -> Letter:
+    return letter(of.subject, of.body, stage=refusal.stage, reason=refusal.reason, sequence=of.sequence)

@@ -30,6 +30,7 @@ LIVE_ROOM, BULK_ROOM = 2_000, 1_000
 """Messages of each durable that may wait here: enough to overlap pulls, few enough to keep alive."""
 
 _PULL_SECONDS = 5.0
+_PULL_FILLED = "Batch Completed"
 KEEP_ALIVE_SECONDS = 6.0
 """Less than a third of the durables' ack_wait (20 s): two in a row may be lost."""
 
@@ -101,18 +102,20 @@ class Intake:
         self._tasks = [asyncio.create_task(self._pull()), asyncio.create_task(self._keep_alive())]
 
     async def close(self) -> None:
-        """Give back what nobody took, so that another replica has it at once."""
+        """Give back all that is not settled, so that another replica has it at once: the flow has ended."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(nats.errors.Error):
             for subscription in self._subscriptions:  # else what we give back answers a pull of ours that is still out
                 await subscription.unsubscribe()
-        left = [delivery for pull in self._pulls for delivery in pull.waiting]
-        for delivery in left:
+        with self._held_lock:
+            left = list(self._held)
+            self._held.clear()
+        for reply in left:
             with suppress(nats.errors.Error):
-                await self._nc.publish(delivery.reply, b"-NAK")
-        self._forget(left)
+                await self._nc.publish(reply, b"-NAK")
+        metrics.HELD.set(0)
 
     @property
     def waiting(self) -> int:
@@ -174,7 +177,7 @@ class Intake:
         if gone and not pull.remake:
             _log.warning("durable %s is gone (%s %s): making it anew", pull.durable, status, description)
             pull.remake = True
-        if status not in ("404", "408"):
+        if status not in ("404", "408") and description != _PULL_FILLED:
             _log.info("pull from %s ended: %s %s", pull.durable, status, description)
         self._kick.set()
 

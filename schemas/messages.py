@@ -26,6 +26,17 @@ def storable(value: str) -> str:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies outside of the years 1 to 9999 in UTC") from error
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time with its offset, kept in UTC."""
+
+Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(storable)]
 Name = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(storable)]
 
@@ -79,15 +90,15 @@ class RawMessage(BaseModel):
     source: Slug
     external_id: Name
     kind: Kind = Kind.NEW
-    revision: int = Field(default=0, ge=0, le=MAX_REVISION)
+    revision: Revision = 0
     origin: Origin = Origin.LIVE
     conversation: Name | None = None
     thread: Name | None = None
     reply_to: Name | None = None
     author: Name | None = None
     author_name: Name | None = None
-    sent_at: AwareDatetime
-    received_at: AwareDatetime
+    sent_at: Moment
+    received_at: Moment
     text: Text = ""
     format: TextFormat = TextFormat.PLAIN
     attachments: tuple[Name, ...] = ()
@@ -118,10 +129,10 @@ class MessageLine(BaseModel):
     external_id: Name
     conversation: Name | None = None
     author: Name | None = None
-    sent_at: AwareDatetime | None = None
+    sent_at: Moment | None = None
     text: Text
     reply_to: Name | None = None
-    revision: int | None = Field(default=None, ge=0, le=MAX_REVISION)
+    revision: Revision | None = None
     kind: Kind = Kind.NEW
 
     @model_validator(mode="after")
@@ -170,4 +181,4 @@ class Message:
     @property
     def sent_at(self) -> datetime:
         """When its author sent it, in UTC."""
-        return self.raw.sent_at.astimezone(UTC)
+        return self.raw.sent_at

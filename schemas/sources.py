@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from schemas.messages import storable
 from schemas.subjects import Slug
 
 
@@ -15,6 +16,14 @@ class SourceState(StrEnum):
     PAUSED = "paused"
 
 
+def _sound(secret: SecretStr) -> SecretStr:
+    storable(secret.get_secret_value())
+    return secret
+
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=1_000), AfterValidator(_sound)]
+
+
 class NewSource(BaseModel):
     """A source as a person registers it; several secrets are all accepted at once, so that they can be rotated."""
 
@@ -23,7 +32,7 @@ class NewSource(BaseModel):
     slug: Slug
     channel: Slug
     settings: dict[str, Any] = Field(default_factory=dict)
-    secret: SecretStr | Annotated[list[SecretStr], Field(max_length=5)] | None = None
+    secret: Secret | Annotated[list[Secret], Field(max_length=5)] | None = None
 
     @property
     def secrets(self) -> list[str]:

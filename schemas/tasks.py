@@ -99,6 +99,9 @@ Assignee = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(storable)
 ]
 LongText = Annotated[str, Field(max_length=20_000), AfterValidator(storable)]
+Said = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(storable)
+]
 TaskCategory = Literal[Category.BUG, Category.FEATURE, Category.IMPROVEMENT, Category.QUESTION, Category.CHORE]
 
 
@@ -183,7 +186,7 @@ class NewComment(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: Annotated[LongText, StringConstraints(strip_whitespace=True, min_length=1)]
+    text: Said
 
 
 class Comment(BaseModel):

@@ -24,7 +24,7 @@ def make(resources: Resources, **options: Any) -> FastAPI:
     async def opened() -> AsyncIterator[Resources]:
         yield resources
 
-    return create_app(token=TOKEN, resources=opened, static=STATIC, **options)
+    return create_app(**{"token": TOKEN} | options, resources=opened, static=STATIC)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from api import deps
 from api.paging import Page
@@ -42,10 +42,16 @@ async def register(
     if _deeper(new.settings, MAX_DEPTH):
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"settings: nested deeper than {MAX_DEPTH} levels")
     if house.check_source is not None:
-        _check(house.check_source, new)
+        _check(house.check_source, await _with_secrets(conn, workspace, new))
     source = await store.register(conn, workspace, new, actor=deps.ACTOR)
     url = f"{request.base_url}webhook/{source.slug}" if source.channel == "webhook" else None
     return Registered(**source.model_dump(), url=url)
+
+
+async def _with_secrets(conn: deps.Conn, workspace: str, new: NewSource) -> NewSource:
+    """Give the source as it will be: without new secrets it keeps those that it has."""
+    known = None if new.secrets else await store.find(conn, workspace, new.slug)
+    return new.model_copy(update={"secret": [SecretStr(secret) for secret in known.secrets]}) if known else new
 
 
 def _check(check: Callable[[NewSource], None], new: NewSource) -> None:

@@ -3,16 +3,17 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
+import nats.errors
+import nats.js.errors
 import typer
 from nats.aio.client import Client
+from pydantic import ValidationError
 from rich.table import Column
 from rich.text import Text
 
-from connectors.publish import Publisher
 from deploy import links
 from deploy.cli import Told, options, read_settings
 from deploy.cli.reach import ask, reach
@@ -22,6 +23,7 @@ from deploy.settings import Settings
 from pipelines.store import dead
 from schemas.dead import DeadLetter
 from schemas.messages import RawMessage
+from schemas.subjects import Stream
 
 T = TypeVar("T")
 
@@ -70,7 +72,7 @@ def show(letter: Letter, data: options.Data = None, as_json: options.Json = Fals
 
 @app.command()
 def requeue(letter: Letter, workspace: Workspace = "default", data: options.Data = None) -> None:
-    """Send a dead letter round again, under a new message id."""
+    """Send a dead letter round again; if it dies again, that counts as one more try of it."""
     settings = reach(read_settings(data=data))
     asyncio.run(_with_database(settings, lambda pool, nc: _requeue(pool, nc, workspace, letter)))
     terminal().print(f"{letter} was sent round again")
@@ -98,20 +100,25 @@ async def _with_database(settings: Settings, work: Callable[[links.Pool, Client]
 
 
 async def _requeue(pool: links.Pool, nc: Client, workspace: str, letter: UUID) -> None:
-    """Publish first, note it then: broken off between, it is sent twice, and the unique key decides."""
+    """Publish first, note it then: broken off between, it is sent twice, and the unique key decides.
+
+    The bytes go as they are, so that dying again is one more try of this letter; and without a ``Nats-Msg-Id``, for
+    NATS would drop the one that it knows from the first time.
+    """
     async with pool.connection() as conn, conn.transaction():
         found = await dead.get(conn, workspace, letter)
-        message = _readable(found)
-        async with Publisher(nc) as publisher:
-            await publisher.publish([message], bulk=found.subject.startswith("bulk."))
+        _must_be_readable(found)
+        try:
+            await nc.jetstream(timeout=5).publish(found.subject, found.body, stream=Stream.RAW)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+            raise Told(f"NATS did not take it ({error!r}): see `./run doctor`, then try again") from error
         await dead.requeued(conn, letter)
 
 
-def _readable(letter: DeadLetter) -> RawMessage:
+def _must_be_readable(letter: DeadLetter) -> None:
     try:
-        given: dict[str, Any] = json.loads(letter.body)
-        return RawMessage.model_validate(given | {"received_at": datetime.now(UTC).isoformat()})
-    except (ValueError, TypeError, RecursionError) as error:
+        RawMessage.model_validate_json(letter.body)
+    except ValidationError as error:
         raise Told(
             f"its bytes are no message of ours, it would die again ({letter.reason}): look at it with `./run dead show "
             f"{letter.id}`, mend it where it came from, send or import it again, then `./run dead drop {letter.id}`"

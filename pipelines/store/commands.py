@@ -4,13 +4,14 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from pipelines.store import tasks
+from pipelines.store import idempotency, tasks
 from schemas.commands import Command
 
 
 async def obey(conn: AsyncConnection[Any], command: Command) -> bool:
     """Do what a command says, in a transaction; return False when it was done before. Raises NotFound or Unfit."""
     async with conn.transaction():
+        await idempotency.forget(conn)
         rows = await conn.execute(_REMEMBER, [command.workspace, f"command:{command.id}", command.model_dump_json()])
         if await rows.fetchone() is None:
             return False

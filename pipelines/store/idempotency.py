@@ -9,6 +9,9 @@ from psycopg import AsyncConnection
 
 from schemas.errors import Conflict
 
+KEPT_DAYS = 30
+"""How long a key is remembered; commands are redelivered for seven days at most (see deploy/streams.py)."""
+
 
 async def once(
     conn: AsyncConnection[Any], workspace: str, key: str | None, request: str, do: Callable[[], Awaitable[str]]
@@ -20,6 +23,7 @@ async def once(
     """
     if key is None:
         return await do()
+    await forget(conn)
     digest = sha256(request.encode()).hexdigest()
     rows = await conn.execute(_CLAIM, [workspace, f"request:{key}", digest])
     if await rows.fetchone() is not None:
@@ -33,6 +37,18 @@ async def once(
         raise Conflict("this Idempotency-Key was used for another request")
     return json.dumps(response)
 
+
+async def forget(conn: AsyncConnection[Any]) -> None:
+    """Delete some of the keys that are too old; who adds one calls this, so they never pile up."""
+    await conn.execute(_FORGET, [KEPT_DAYS])
+
+
+_FORGET = """
+delete from idempotency where ctid = any(array(
+    select ctid from idempotency where at < clock_timestamp() - make_interval(days => %s)
+    order by at limit 10 for update skip locked
+))
+"""
 
 _CLAIM = """
 insert into idempotency (workspace, key, request, response) values (%s, %s, %s, '{}')

@@ -4,7 +4,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
 
@@ -150,8 +149,8 @@ def _columns(messages: Sequence[Message]) -> dict[str, list[Any]]:
         "reply_to": [raw.reply_to for raw in raws],
         "author": [raw.author for raw in raws],
         "author_name": [raw.author_name for raw in raws],
-        "sent_at": [raw.sent_at.astimezone(UTC) for raw in raws],
-        "received_at": [raw.received_at.astimezone(UTC) for raw in raws],
+        "sent_at": [raw.sent_at for raw in raws],
+        "received_at": [raw.received_at for raw in raws],
         "text": [message.text for message in messages],
         "language": [message.language for message in messages],
         "links": [_json_list(message.links) for message in messages],

@@ -1,8 +1,9 @@
 """An edited message: its tasks follow the new text, and a person's word stays."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import kwargs_row
 
 from pipelines.store import tasks
-from pipelines.store.readings import Birth, evidence_spans
+from pipelines.store.readings import Birth, evidence_spans, provenance
 from schemas.messages import Kind
 from schemas.tasks import Extracted, Extraction, Provenance, Review, Status, TaskChange
 from schemas.verdicts import Span
@@ -126,7 +127,8 @@ async def _follow(conn: AsyncConnection[Any], task: Held, item: Extracted, work:
     )
     if task.status is Status.CANCELLED and task.review is not Review.REJECTED:
         change.status = Status.OPEN
-    await _change(conn, task, item, change, reason="the message was edited")
+    said = provenance(work, item.verdict, datetime.now(UTC))
+    await _change(conn, task, item, change, reason="the message was edited", said=said)
     await conn.execute(_SPANS, [json.dumps(evidence_spans(item.verdict, work)), task.id, task.origin])
 
 
@@ -138,7 +140,15 @@ async def _cancel(conn: AsyncConnection[Any], task: Held, item: Extracted) -> No
     await _change(conn, task, item, TaskChange(status=Status.CANCELLED), reason=reason)
 
 
-async def _change(conn: AsyncConnection[Any], task: Held, item: Extracted, change: TaskChange, *, reason: str) -> None:
+async def _change(
+    conn: AsyncConnection[Any],
+    task: Held,
+    item: Extracted,
+    change: TaskChange,
+    *,
+    reason: str,
+    said: Mapping[str, Provenance] | None = None,
+) -> None:
     verdict = item.verdict
     await tasks.change(
         conn,
@@ -149,6 +159,7 @@ async def _change(conn: AsyncConnection[Any], task: Held, item: Extracted, chang
         version=None,
         by=verdict.decided_by,
         reason=reason,
+        said=said,
     )
 
 

@@ -30,7 +30,7 @@ async def register(conn: AsyncConnection[Any], workspace: str, new: NewSource, *
 
 
 async def ensure(conn: AsyncConnection[Any], workspace: str, slug: str, channel: str) -> None:
-    """Register a source on first use; raises Conflict when it is of another channel."""
+    """Register a source on first use; raises Conflict when it is of another channel, or paused."""
     async with conn.cursor(row_factory=class_row(Source)) as cursor:
         found = await _look(cursor, workspace, slug)
         if found is None:
@@ -43,6 +43,8 @@ async def ensure(conn: AsyncConnection[Any], workspace: str, slug: str, channel:
             found = await _look(cursor, workspace, slug)
     if found is not None and found.channel != channel:
         raise Conflict(f"source {slug} belongs to channel {found.channel}, not to {channel}: choose another name")
+    if found is not None and found.state is SourceState.PAUSED:
+        raise Conflict(f"source {slug} is paused")
 
 
 async def find(conn: AsyncConnection[Any], workspace: str, slug: str) -> KnownSource | None:

@@ -32,6 +32,7 @@ async def create(conn: AsyncConnection[Any], workspace: str, new: NewTask, *, ac
     at = datetime.now(UTC)
     said = {name: _word(actor, at, "written by hand") for name in sorted(new.model_fields_set)}
     given = new.model_dump() | {"id": uuid4(), "workspace": workspace, "provenance": _provenance(said), "at": at}
+    given["labels"] = list(dict.fromkeys(new.labels))
     async with conn.cursor(row_factory=class_row(Task)) as cursor:
         await cursor.execute(_CREATE, given)
         task = await cursor.fetchone()
@@ -67,16 +68,20 @@ async def change(
     version: int | None,
     by: DecidedBy = DecidedBy.PERSON,
     reason: str = "",
+    said: Mapping[str, Provenance] | None = None,
 ) -> Task:
     """Change the fields that are given and differ; a machine leaves the fields that a person set.
 
+    ``said`` is the provenance of those fields of which more is known than ``actor``, ``by`` and ``reason`` tell.
     Raises NotFound, Conflict (see lock), and Unfit when a field that every task has is cleared.
     """
     held = await lock(conn, workspace, task, version=version)
     wanted = _wanted(held, change, by)
     if not wanted:
         return held
-    changed = await _update(conn, held, wanted, _given(wanted.keys(), actor, by, reason))
+    given = _given(wanted.keys(), actor, by, reason)
+    given |= {name: word for name, word in (said or {}).items() if name in wanted}
+    changed = await _update(conn, held, wanted, given)
     data = {"task": changed.model_dump(mode="json"), "changed": _difference(held, changed, wanted)}
     await events.append(conn, [NewEvent(workspace, EventType.TASK_UPDATED, actor, task, data=data)])
     return changed
@@ -93,10 +98,13 @@ async def review(
 ) -> Task:
     """Store a person's word on a reading, also as a verdict on the message that the task was read from.
 
-    A rejected task is cancelled. Raises NotFound, Conflict (see lock), and Unfit for a change that cannot be made.
+    A rejected task is cancelled, until somebody thinks better of it. Raises NotFound, Conflict (see lock), and Unfit
+    for a change that cannot be made.
     """
     held = await lock(conn, workspace, task, version=version)
     wanted: dict[str, Any] = {"review": decision.decision}
+    if held.review is Review.REJECTED and _cancelled_by_rejection(held):
+        wanted["status"] = Status.OPEN
     if decision.change is not None:
         if decision.decision is not Review.CORRECTED:
             raise Unfit("change: only the decision corrected comes with one")
@@ -106,12 +114,21 @@ async def review(
     wanted = {name: value for name, value in wanted.items() if getattr(held, name) != value}
     if not wanted:
         return held
-    said = _given(wanted.keys() - {"review"}, actor, DecidedBy.PERSON, f"reviewed: {decision.decision}")
+    said = _given(wanted.keys() - {"review"}, actor, DecidedBy.PERSON, _reviewed(decision.decision))
     judged = await _update(conn, held, wanted, said)
     await _record_verdict(conn, judged, actor)
     data = {"task": judged.model_dump(mode="json"), "changed": _difference(held, judged, wanted)}
     await events.append(conn, [NewEvent(workspace, EventType.TASK_REVIEWED, actor, task, data=data)])
     return judged
+
+
+def _reviewed(decision: Review) -> str:
+    return f"reviewed: {decision}"
+
+
+def _cancelled_by_rejection(task: Task) -> bool:
+    word = task.provenance.get("status")
+    return task.status is Status.CANCELLED and word is not None and word.reason == _reviewed(Review.REJECTED)
 
 
 def _wanted(held: Task, change: TaskChange, by: DecidedBy) -> dict[str, Any]:
@@ -149,6 +166,8 @@ async def _update(
     fields = ("title", "description", "category", "priority", "status", "assignee", "due", "labels", "review")
     values = {name: wanted.get(name, getattr(held, name)) for name in fields}
     values |= {"id": held.id, "provenance": _provenance(given), "labels": list(values["labels"])}
+    sure = given["category"].confidence if "category" in given else None
+    values["confidence"] = held.confidence if sure is None else sure
     async with conn.cursor(row_factory=class_row(Task)) as cursor:
         await cursor.execute(_UPDATE, values)
         changed = await cursor.fetchone()
@@ -163,13 +182,16 @@ def _difference(before: Task, after: Task, names: Mapping[str, Any]) -> dict[str
 
 
 async def _record_verdict(conn: AsyncConnection[Any], task: Task, actor: str) -> None:
-    rows = await conn.execute("select origin from tasks where id = %s and origin is not null", [task.id])
+    rows = await conn.execute(_ORIGIN, {"task": task.id})
     found = await rows.fetchone()
     if found is None:
         return
+    origin, others_stand = found
+    if task.review is Review.REJECTED and others_stand:
+        return  # of the message nothing was said: it holds other work
     category = Category.NOISE if task.review is Review.REJECTED else task.category
-    verdict = Verdict(category, 1.0, DecidedBy.PERSON, actor, f"reviewed: {task.review}")
-    await verdicts.record(conn, [(task.workspace, found[0], verdict)])
+    verdict = Verdict(category, 1.0, DecidedBy.PERSON, actor, _reviewed(task.review))
+    await verdicts.record(conn, [(task.workspace, origin, verdict)])
 
 
 _CREATE = f"""
@@ -184,11 +206,19 @@ from numbered
 returning {COLUMNS}
 """
 
+_ORIGIN = """
+select origin, exists (
+    select from tasks other where other.origin = task.origin and other.id <> task.id and other.review <> 'rejected'
+)
+from tasks task where id = %(task)s and origin is not null
+"""
+
 _LOCK = f"select {COLUMNS} from tasks where workspace = %s and id = %s for update"
 
 _UPDATE = f"""
 update tasks set title = %(title)s, description = %(description)s, category = %(category)s, priority = %(priority)s,
     status = %(status)s, assignee = %(assignee)s, due = %(due)s, labels = %(labels)s, review = %(review)s,
+    confidence = %(confidence)s,
     provenance = provenance || %(provenance)s::jsonb, version = version + 1, updated_at = clock_timestamp()
 where id = %(id)s
 returning {COLUMNS}

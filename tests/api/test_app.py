@@ -54,12 +54,15 @@ async def test_body_that_is_too_large_is_refused_while_it_streams(client: httpx.
 
 
 @pytest.mark.parametrize("length", [str(MAX_BODY + 1), "9" * 5000])
-async def test_body_that_says_that_it_is_too_large_is_not_read(client: httpx.AsyncClient, length: str) -> None:
+async def test_body_that_asks_first_whether_it_may_be_so_large_is_not_read(
+    client: httpx.AsyncClient, length: str
+) -> None:
     async def unread() -> AsyncIterator[bytes]:
         raise AssertionError("was read")
         yield b""
 
-    answer = await client.post("/api/messages", content=unread(), headers=JSON | {"Content-Length": length})
+    headers = JSON | {"Content-Length": length, "Expect": "100-continue"}
+    answer = await client.post("/api/messages", content=unread(), headers=headers)
     problem(answer, 413)
     assert answer.headers["connection"] == "close"
 
@@ -87,6 +90,35 @@ async def served(limits: Limits, *messages: Message) -> list[Message]:
 
     await limits(SCOPE, receive, send)
     return sent
+
+
+async def test_rest_of_what_is_too_large_is_read_so_that_its_sender_sees_the_answer() -> None:
+    piece: Message = {"type": "http.request", "body": b" " * MAX_BODY, "more_body": True}
+    left: list[Message] = [piece, piece, {"type": "http.request", "body": b" ", "more_body": False}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return left.pop(0)
+
+    async def send(message: Message) -> None:
+        assert left == []
+        sent.append(message)
+
+    await Limits(never)(SCOPE, receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_sender_without_end_is_answered_all_the_same() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b" " * MAX_BODY, "more_body": True}
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await Limits(never)(SCOPE, receive, send)
+    assert sent[0]["status"] == 413
 
 
 async def never(*_: Any) -> None:

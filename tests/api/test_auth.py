@@ -3,8 +3,9 @@
 import httpx
 import pytest
 
+from api.deps import Resources
 from tests.problems import problem
-from tests.serving import BASE, TOKEN
+from tests.serving import BASE, TOKEN, make, serving
 
 CLOSED = ["/api/tasks", "/api/messages", "/api/events", "/api/sources", "/api/stats", "/api/dead", "/metrics", "/docs"]
 
@@ -58,9 +59,35 @@ async def test_link_with_a_wrong_token_gives_no_cookie(stranger: httpx.AsyncClie
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("cookie", ["tasktracker=wrong", "tasktracker=", "=;;=", "tasktracker=\xff"])
+async def name_of_the_cookie(stranger: httpx.AsyncClient) -> str:
+    await stranger.get("/", params={"token": TOKEN})
+    [cookie] = stranger.cookies.jar
+    return cookie.name
+
+
+@pytest.mark.parametrize("cookie", ["{}=wrong", "{}=", "=;;=", "{}=\xff", "{}"])
 async def test_made_up_cookie_is_none(stranger: httpx.AsyncClient, cookie: str) -> None:
-    problem(await stranger.get("/api/tasks", headers={b"Cookie": cookie.encode("latin-1")}), 401)
+    name = await name_of_the_cookie(stranger)
+    stranger.cookies.clear()
+    given = cookie.replace("{}", name).encode("latin-1")
+    problem(await stranger.get("/api/tasks", headers={b"Cookie": given}), 401)
+
+
+async def test_odd_cookies_of_other_programs_on_this_host_are_passed_over(stranger: httpx.AsyncClient) -> None:
+    await stranger.get("/", params={"token": TOKEN})
+    [cookie] = stranger.cookies.jar
+    stranger.cookies.clear()
+    given = f'their[x]="a b; {{}}; ,=; {cookie.name}={cookie.value}; t\xe9=1'.encode("latin-1")
+    assert (await stranger.get("/api/tasks", headers={b"Cookie": given})).status_code == 200
+
+
+async def test_another_stack_on_this_host_has_a_cookie_of_another_name(
+    stranger: httpx.AsyncClient, resources: Resources
+) -> None:
+    ours = await name_of_the_cookie(stranger)
+    async with serving(make(resources, token="another")) as other:
+        answer = await other.get("/", params={"token": "another"})
+    assert ours not in answer.headers["set-cookie"]
 
 
 async def test_change_by_cookie_must_say_its_origin(stranger: httpx.AsyncClient) -> None:

@@ -51,7 +51,7 @@ async def test_message_is_in_nats_when_it_is_accepted(client: httpx.AsyncClient,
     assert kept.subject == "raw.default.api.crm"
     assert (kept.headers or {})["Nats-Msg-Id"] == raw.message_id
     assert (raw.text, raw.author, raw.channel, raw.origin) == ("please ship", "anna", "api", "live")
-    assert raw.sent_at.isoformat() == "2026-11-19T12:00:00+02:00"
+    assert raw.sent_at.isoformat() == "2026-11-19T10:00:00+00:00"
 
 
 async def test_list_is_accepted_whole(client: httpx.AsyncClient, js: JetStreamContext, conn: Conn) -> None:
@@ -98,6 +98,9 @@ async def test_source_of_another_channel_is_not_written_to(
         (LINE | {"sent_at": "2026-11-19T12:00:00"}, "sent_at"),
         (LINE | {"kind": "edit"}, "body"),
         (LINE | {"revision": -1}, "revision"),
+        (LINE | {"revision": True}, "revision"),
+        (LINE | {"sent_at": "0001-01-01T00:00:00+14:00"}, "sent_at"),
+        (LINE | {"sent_at": "9999-12-31T23:59:59-14:00"}, "sent_at"),
         (LINE | {"txt": "please"}, "txt"),
         ([LINE, LINE | {"source": None}], "list.1.source"),
     ],

@@ -93,6 +93,18 @@ async def test_settings_may_be_nested(client: httpx.AsyncClient) -> None:
     assert (await client.post("/api/sources", json=HOOK | {"settings": {"a": nested}})).status_code == 201
 
 
+async def test_secret_that_is_kept_counts_when_settings_are_changed(resources: Resources) -> None:
+    def needs_a_secret(new: NewSource) -> None:
+        if not new.secrets:
+            raise ValueError("secret: missing")
+
+    async with serving(make(resources, check_source=needs_a_secret)) as client:
+        change = {"slug": "ci", "channel": "webhook", "settings": {"text": "/body"}}
+        assert "missing" in problem(await client.post("/api/sources", json=change), 422)
+        assert (await client.post("/api/sources", json=HOOK)).status_code == 201
+        assert (await client.post("/api/sources", json=change)).status_code == 201
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 

@@ -255,5 +255,6 @@ async def test_comment_is_added_once_with_a_key(client: httpx.AsyncClient) -> No
     assert [(answer.status_code, answer.json()["text"]) for answer in answers] == [(201, "Which size?")] * 2
     [item] = (await client.get("/api/tasks")).json()["items"]
     assert item["comments"] == 1
-    problem(await client.post(path, json={"text": ""}), 422)
+    for text in ("", " \n", "a\x00b", "a" * 20_001):
+        problem(await client.post(path, json={"text": text}), 422)
     problem(await client.post(f"/api/tasks/{uuid4()}/comments", json={"text": "Hello?"}), 404)

@@ -3,9 +3,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from connectors import CONNECTORS, channels, load
 from connectors.contract import Inlet
+from schemas.sources import NewSource
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +26,8 @@ def test_every_connector_loads_under_its_own_name(channel: str) -> None:
     connector = load(channel)
     assert connector.channel == channel
     assert connector.settings.model_validate({})
+    with pytest.raises(ValidationError):
+        connector.check(NewSource(slug="one", channel=channel, settings={"nothing": "like that"}))
     assert channel in channels()
 
 

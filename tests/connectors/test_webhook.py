@@ -11,6 +11,7 @@ from standardwebhooks import Webhook as Library
 from connectors.contract import KnownSource, Refused
 from connectors.webhook import MAX_MESSAGES, Webhook
 from schemas.messages import RawMessage
+from schemas.sources import NewSource
 from tests.connectors.signing import OTHER_SECRET, SECRET, signature, signed
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -121,6 +122,28 @@ def test_source_without_a_secret_is_refused_unless_it_was_declared_unsigned() ->
     assert refusal(HELLO, at=source()) == HTTPStatus.FORBIDDEN
     assert refusal(HELLO, at=source(unsigned="true")) == HTTPStatus.FORBIDDEN
     assert receive(HELLO, {"webhook-id": "1"}, UNSIGNED)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "secret: missing"),
+        ({"secret": "whsec_"}, "at least 24 bytes"),
+        ({"secret": "correct horse battery staple, twice over"}, "at least 24 bytes"),
+        ({"secret": [SECRET, "whsec_c2hvcnQ="]}, "at least 24 bytes"),
+        ({"secret": SECRET, "settings": {"map": {"text": "no pointer"}}}, "text"),
+    ],
+)
+def test_source_that_would_refuse_every_request_is_refused_itself(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Webhook().check(NewSource(slug="ci", channel="webhook", **given))
+
+
+@pytest.mark.parametrize(
+    "given", [{"secret": SECRET}, {"secret": [SECRET, OTHER_SECRET]}, {"settings": UNSIGNED.settings}]
+)
+def test_source_with_sound_secrets_or_declared_unsigned_is_taken(given: dict[str, Any]) -> None:
+    Webhook().check(NewSource(slug="ci", channel="webhook", **given))
 
 
 def test_unsigned_does_not_switch_off_a_secret() -> None:

@@ -44,6 +44,15 @@ async def test_buried_letter_keeps_its_bytes_and_says_why(admin: Client) -> None
     }
 
 
+def test_dying_again_after_a_requeue_is_told_from_a_redelivery() -> None:
+    first, redelivered, again = (
+        letter("raw.default.telegram.chat", b"x", stage="persist", reason="no", sequence=sequence)
+        for sequence in ("7", "7", "9")
+    )
+    assert first == redelivered
+    assert first.headers["Nats-Msg-Id"] != again.headers["Nats-Msg-Id"]
+
+
 async def test_same_letter_twice_is_kept_once(admin: Client) -> None:
     await bury(admin, dead())
     await bury(admin, dead(reason="said in other words"))

@@ -75,3 +75,12 @@ async def test_two_at_the_same_time_do_it_once(postgres_urls: dict[str, str]) ->
     answers = await asyncio.gather(*(send() for _ in range(6)))
     assert work.done == 1
     assert [json.loads(answer)["number"] for answer in answers] == [1] * 6
+
+
+async def test_old_keys_are_forgotten_little_by_little_as_new_ones_come(conn: Conn) -> None:
+    for number in range(15):
+        await once(conn, "default", f"old {number}", "make a task", Work())
+    await conn.execute("update idempotency set at = at - interval '31 days'")
+    for number in range(2):
+        await once(conn, "default", f"new {number}", "make a task", Work())
+    assert {row["key"] for row in await rows(conn, "select key from idempotency")} == {"request:new 0", "request:new 1"}

@@ -123,6 +123,8 @@ async def test_paused_source_is_said_to_be_so(conn: Conn) -> None:
     assert found is not None
     assert found.paused
     assert (await told(conn, "source."))[-1]["data"]["state"] == "paused"
+    with pytest.raises(Conflict, match="paused"):
+        await sources.ensure(conn, "default", "ci", "webhook")
 
 
 async def test_source_that_nobody_registered_is_not_found(conn: Conn) -> None:

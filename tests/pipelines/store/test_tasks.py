@@ -194,6 +194,55 @@ async def test_rejecting_cancels_and_says_that_the_message_is_noise(conn: Conn) 
     assert found == [{"category": "noise"}]
 
 
+@pytest.mark.parametrize("decision", [Review.ACCEPTED, Review.CORRECTED])
+async def test_rejection_that_was_a_mistake_is_taken_back_whole(conn: Conn, decision: Review) -> None:
+    task = await read_from_message(conn)
+    await judge(conn, task, Review.REJECTED)
+    judged = await judge(conn, task, decision)
+    assert (judged.review, judged.status) == (decision, Status.OPEN)
+    found = await rows(conn, "select category from verdicts where decided_by = 'person' order by id")
+    assert [row["category"] for row in found] == ["noise", "chore"]
+
+
+async def test_task_that_a_person_had_cancelled_before_its_rejection_stays_so(conn: Conn) -> None:
+    task = await read_from_message(conn)
+    await change(conn, task, status=Status.CANCELLED)
+    await judge(conn, task, Review.REJECTED)
+    assert (await judge(conn, task, Review.ACCEPTED)).status is Status.CANCELLED
+
+
+async def test_rejecting_one_of_two_tasks_does_not_say_that_their_message_is_noise(conn: Conn) -> None:
+    await persist(conn, [extracted("1", "ship it, bill it", "Ship it", "Bill it")])
+    first, second = (row["id"] for row in await rows(conn, "select id from tasks order by number"))
+    for task, verdicts in ((first, 0), (second, 1)):
+        async with conn.transaction():
+            await tasks.review(
+                conn, "default", task, ReviewDecision(decision=Review.REJECTED), actor="anna", version=None
+            )
+        assert len(await rows(conn, "select from verdicts where decided_by = 'person'")) == verdicts
+
+
+async def test_label_given_twice_is_kept_once(conn: Conn) -> None:
+    made = await by_hand(conn, labels=["office", "paper", "office"])
+    assert made.labels == ("office", "paper")
+
+
+async def test_edit_keeps_the_words_and_the_certainty_that_its_new_reading_stands_on(conn: Conn) -> None:
+    task = await read_from_message(conn)
+    edited = extracted("1", "please ship it today", "Ship it today", kind=Kind.EDIT, revision=1)
+    await persist(conn, [edited])
+    async with conn.transaction():
+        after = await tasks.lock(conn, "default", task.id, version=None)
+    read = edited.tasks[0].title
+    word = after.provenance["title"]
+    assert (word.by, word.reason, word.confidence, word.span) == (
+        DecidedBy.RULE,
+        read.reason,
+        read.confidence,
+        read.span,
+    )
+
+
 async def test_rejected_task_stays_cancelled_when_its_message_is_edited(conn: Conn) -> None:
     await judge(conn, await read_from_message(conn), Review.REJECTED)
     await persist(conn, [extracted("1", "please ship now", "Ship it now", kind=Kind.EDIT, revision=1)])
