@@ -11,7 +11,6 @@ from threading import Event, Lock
 from time import monotonic
 
 import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -19,6 +18,7 @@ from nats.js.api import ConsumerConfig
 
 from pipelines import metrics
 from pipelines.carry import Delivery
+from pipelines.durables import ensure
 from schemas.subjects import Durable, Stream
 
 _log = logging.getLogger(__name__)
@@ -174,9 +174,7 @@ class Intake:
         """Note that a pull ended without (all of) its messages."""
         pull.out.pop(token, None)
         gone = status == "503" or (status == "409" and "Consumer" in description and "Deleted" in description)
-        if gone and not pull.remake:
-            _log.warning("durable %s is gone (%s %s): making it anew", pull.durable, status, description)
-            pull.remake = True
+        pull.remake = pull.remake or gone
         if status not in ("404", "408") and description != _PULL_FILLED:
             _log.info("pull from %s ended: %s %s", pull.durable, status, description)
         self._kick.set()
@@ -204,11 +202,7 @@ class Intake:
             await self._nc.publish(subject, request, reply=f"{pull.inbox}.{token}")
 
     async def _ensure(self, pull: _Pull) -> None:
-        js = self._nc.jetstream(timeout=5)
-        try:
-            await js.consumer_info(Stream.RAW, pull.durable)
-        except nats.js.errors.NotFoundError:
-            await js.add_consumer(Stream.RAW, config=self._consumers[pull.durable])
+        await ensure(self._nc.jetstream(timeout=5), Stream.RAW, pull.durable, self._consumers[pull.durable])
 
     async def _keep_alive(self) -> None:
         """Tell NATS that we still work on what we hold, however long the database is away: no delivery is spent."""

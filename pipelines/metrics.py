@@ -17,5 +17,5 @@ RELAY_SECONDS = Histogram(
     "tasktracker_relay_batch_seconds", "Time from reading a batch of the outbox to its positions being stored"
 )
 LANE_MESSAGES = Counter("tasktracker_lane_messages_total", "Messages that a lane settled", ["lane", "outcome"])
-PURGED = Counter("tasktracker_keeper_purged_total", "Raw messages purged because all durables were done with them")
+PURGED = Counter("tasktracker_keeper_purged_total", "Messages purged because all durables were done with them")
 NATS_ERRORS = Counter("tasktracker_nats_errors_total", "Errors that the NATS client reported", ["role"])

@@ -94,12 +94,14 @@ PERMISSIONS: dict[str, Grant] = {
         publish=(*_consume("DEAD", "bury"), *_consume("COMMANDS", "commands"), f"{_API}.STREAM.NAMES", "dead.>"),
     ),
     "keeper": Grant(
-        publish=(
-            f"{_API}.STREAM.INFO.RAW",
-            f"{_API}.CONSUMER.LIST.RAW",
-            f"{_API}.CONSUMER.NAMES.RAW",
-            f"{_API}.CONSUMER.INFO.RAW.*",
-            f"{_API}.STREAM.PURGE.RAW",
+        publish=tuple(
+            subject
+            for stream in ("RAW", "DEAD", "COMMANDS")
+            for subject in (
+                f"{_API}.STREAM.INFO.{stream}",
+                f"{_API}.CONSUMER.INFO.{stream}.*",
+                f"{_API}.STREAM.PURGE.{stream}",
+            )
         ),
     ),
 }

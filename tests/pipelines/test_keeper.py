@@ -9,10 +9,11 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy
 
 from deploy import streams
 from deploy.local.permissions import inbox_prefix
-from pipelines.keeper import keep, make_room
+from pipelines.keeper import READERS, keep, make_room
 from schemas.subjects import Durable, Stream
 from tests.waiting import until
 
@@ -140,6 +141,26 @@ async def test_same_again_purges_only_what_is_done_since(js: JetStreamContext, k
     assert await make_room(keeper.jetstream()) == 0
     await finish(js, Durable.LIVE, fetched[1:])
     assert await make_room(keeper.jetstream()) == 53
+
+
+@pytest.mark.parametrize(
+    ("stream", "durable", "subject"),
+    [(Stream.DEAD, Durable.BURY, "dead.decode"), (Stream.COMMANDS, Durable.COMMANDS, "commands.default.telegram")],
+)
+async def test_room_is_made_in_every_stream_that_refuses_when_full(
+    js: JetStreamContext, keeper: Client, stream: Stream, durable: Durable, subject: str
+) -> None:
+    [config] = [config for config in streams.stream_configs() if config.name == stream]
+    await js.update_stream(config, max_bytes=64 * KIBIBYTE)
+    await fill(js, *[subject] * 54)
+    assert await make_room(keeper.jetstream(), stream) == 0
+    await finish(js, durable, await fetch(js, durable, 54, stream=stream), stream=stream)
+    assert await make_room(keeper.jetstream(), stream) == 54
+
+
+def test_every_stream_that_refuses_when_full_is_looked_after() -> None:
+    refusing = {config.name for config in streams.stream_configs() if config.discard is DiscardPolicy.NEW}
+    assert refusing == {*READERS}
 
 
 async def test_keeper_makes_room_until_it_is_stopped(js: JetStreamContext, keeper: Client) -> None:

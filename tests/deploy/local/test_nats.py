@@ -251,7 +251,7 @@ async def test_keeper_looks_at_the_consumers_and_purges(nats_urls: Urls) -> None
         await operator.jetstream().publish("raw.default.api.x", b"{}")
     client = await nats.connect(nats_urls("keeper"), inbox_prefix=inbox_prefix("keeper").encode())
     js = client.jetstream()
-    names = {info.name for info in await js.consumers_info("RAW")}
+    names = {(await js.consumer_info("RAW", durable)).name for durable in ("flow-live", "flow-bulk")}
     await js.purge_stream("RAW", seq=3)
     left = (await js.stream_info("RAW")).state
     await client.close()

@@ -1,5 +1,6 @@
 """pipelines/lanes/bury.py: every dead letter becomes a row and an event, once, however long the database is away."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ import pytest
 from faststream import AckPolicy
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from deploy.local.permissions import inbox_prefix
+from deploy.streams import consumer_config
 from pipelines.burial import Letter, bury, letter
 from pipelines.commit import Pool
+from pipelines.durables import watch
 from pipelines.lanes.bury import attach
 from schemas.dead import dead_letter_id
 from schemas.subjects import Durable, Stream
@@ -52,6 +56,13 @@ class House:
 
     async def events(self) -> list[dict[str, Any]]:
         return await self.rows("select * from events where type = 'dead.buried' order by seq")
+
+    async def is_anew(self) -> bool:
+        try:
+            await self.nc.jetstream().consumer_info(Stream.DEAD, Durable.BURY)
+        except NotFoundError:
+            return False
+        return True
 
     async def until_settled(self) -> None:
         js = self.nc.jetstream()
@@ -141,6 +152,22 @@ async def test_redelivery_adds_nothing(house: House) -> None:
         await house.until_settled()
     assert [row["tries"] for row in await house.letters()] == [1]
     assert len(await house.events()) == 1
+
+
+async def test_durable_that_is_deleted_while_the_lane_runs_is_made_anew(house: House) -> None:
+    js, stop, config = house.nc.jetstream(), asyncio.Event(), consumer_config(Durable.BURY)
+    async with house.lane(), asyncio.TaskGroup() as group:
+        group.create_task(watch(js, Stream.DEAD, Durable.BURY, config, stop, every_seconds=0.1))
+        await bury(house.nc, dead(b"first"))
+        await house.until_settled()
+        await js.delete_consumer(Stream.DEAD, Durable.BURY)
+        await bury(house.nc, dead(b"second"))
+        await until(house.is_anew, what="the durable to be there")
+        await house.until_settled()
+        stop.set()
+    assert [(row["body"], row["tries"]) for row in await house.letters()] == [(b"first", 1), (b"second", 1)]
+    made = (await js.consumer_info(Stream.DEAD, Durable.BURY)).config
+    assert (made.max_ack_pending, made.ack_wait) == (config.max_ack_pending, config.ack_wait)
 
 
 async def test_letter_that_died_again_is_one_row_with_two_tries(house: House) -> None:
