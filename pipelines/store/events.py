@@ -1,6 +1,5 @@
 """Events and their outbox: a change is told in the transaction that makes it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from pipelines.store.recordset import recordset
 from schemas.events import EventType
 
 CHANNEL = "outbox"
@@ -33,27 +33,28 @@ async def append(conn: AsyncConnection[Any], events: Sequence[NewEvent]) -> None
     """
     if not events:
         return
-    await conn.execute(
-        _APPEND,
+    given = [
         {
-            "workspaces": [event.workspace for event in events],
-            "types": [event.type.value for event in events],
-            "actors": [event.actor for event in events],
-            "tasks": [event.task for event in events],
-            "messages": [event.message for event in events],
-            "data": [json.dumps(event.data) for event in events],
-        },
-    )
+            "place": place,
+            "workspace": event.workspace,
+            "type": event.type,
+            "actor": event.actor,
+            "task": event.task,
+            "message": event.message,
+            "data": event.data,
+        }
+        for place, event in enumerate(events)
+    ]
+    await conn.execute(_APPEND, [recordset(given)])
 
 
 _APPEND = """
-with given as (
-    select * from unnest(%(workspaces)s::text[], %(types)s::text[], %(actors)s::text[], %(tasks)s::uuid[],
-                         %(messages)s::bigint[], %(data)s::text[])
-        with ordinality as given(workspace, type, actor, task, message, data, place)
-), told as (
+with told as (
     insert into events (workspace, type, actor, task, message, data)
-    select workspace, type, actor, task, message, data::jsonb from given order by place
+    select workspace, type, actor, task, message, data
+    from json_to_recordset(%s::json)
+        as given(place int, workspace text, type text, actor text, task uuid, message bigint, data jsonb)
+    order by place
     returning seq
 ), pending as (
     insert into outbox (seq) select seq from told

@@ -1,8 +1,7 @@
 """Messages at rest: one row each, advanced only by a newer revision, with all that was read out of it."""
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid5
@@ -11,8 +10,9 @@ from psycopg import AsyncConnection
 
 from pipelines.store import events, readings, revise, verdicts
 from pipelines.store.events import NewEvent
+from pipelines.store.recordset import recordset
 from schemas.events import EventType
-from schemas.messages import Key, Kind, Message
+from schemas.messages import Key, Kind, Message, RawMessage
 from schemas.tasks import Extracted
 
 _PEOPLE = UUID("0d1f7f0c-6c0e-4f5e-9d6a-5a1b7a0f4d11")
@@ -126,42 +126,41 @@ async def _unregistered(conn: AsyncConnection[Any], batch: Sequence[Extracted]) 
 
 
 async def _upsert(conn: AsyncConnection[Any], items: Sequence[Extracted]) -> list[_Changed]:
-    rows = await conn.execute(_UPSERT, _columns([item.message for item in items]))
+    rows = await conn.execute(_UPSERT, [_rows([item.message for item in items])])
     return [
         _Changed(number, Key(workspace, source, external_id), inserted)
         for number, workspace, source, external_id, inserted in await rows.fetchall()
     ]
 
 
-def _columns(messages: Sequence[Message]) -> dict[str, list[Any]]:
-    raws = [message.raw for message in messages]
+def _rows(messages: Sequence[Message]) -> str:
+    return recordset([_row(message.raw, message) for message in messages])
+
+
+def _row(raw: RawMessage, message: Message) -> dict[str, Any]:
     return {
-        "workspace": [raw.workspace for raw in raws],
-        "source": [raw.source for raw in raws],
-        "external_id": [raw.external_id for raw in raws],
-        "channel": [raw.channel for raw in raws],
-        "kind": [raw.kind.value for raw in raws],
-        "revision": [raw.revision for raw in raws],
-        "digest": [raw.digest for raw in raws],
-        "origin": [raw.origin.value for raw in raws],
-        "conversation": [raw.conversation for raw in raws],
-        "thread": [raw.thread for raw in raws],
-        "reply_to": [raw.reply_to for raw in raws],
-        "author": [raw.author for raw in raws],
-        "author_name": [raw.author_name for raw in raws],
-        "sent_at": [raw.sent_at for raw in raws],
-        "received_at": [raw.received_at for raw in raws],
-        "text": [message.text for message in messages],
-        "language": [message.language for message in messages],
-        "links": [_json_list(message.links) for message in messages],
-        "mentions": [_json_list(message.mentions) for message in messages],
-        "attachments": [_json_list(raw.attachments) for raw in raws],
-        "payload": [json.dumps(raw.payload, allow_nan=False) if raw.payload else "{}" for raw in raws],
+        "workspace": raw.workspace,
+        "source": raw.source,
+        "external_id": raw.external_id,
+        "channel": raw.channel,
+        "kind": raw.kind,
+        "revision": raw.revision,
+        "digest": raw.digest,
+        "origin": raw.origin,
+        "conversation": raw.conversation,
+        "thread": raw.thread,
+        "reply_to": raw.reply_to,
+        "author": raw.author,
+        "author_name": raw.author_name,
+        "sent_at": raw.sent_at,
+        "received_at": raw.received_at,
+        "text": message.text,
+        "language": message.language,
+        "links": message.links,
+        "mentions": message.mentions,
+        "attachments": raw.attachments,
+        "payload": raw.payload,
     }
-
-
-def _json_list(values: Iterable[str]) -> str:
-    return json.dumps(list(values)) if values else "[]"
 
 
 async def _meet(conn: AsyncConnection[Any], items: Sequence[Extracted]) -> None:
@@ -179,8 +178,7 @@ async def _meet(conn: AsyncConnection[Any], items: Sequence[Extracted]) -> None:
 
 async def _keep_late(conn: AsyncConnection[Any], items: Sequence[Extracted]) -> None:
     """Keep versions that came after a newer one; what is stored already (a redelivery) adds nothing."""
-    columns = _columns([item.message for item in items])
-    await conn.execute(_KEEP_LATE, columns)
+    await conn.execute(_KEEP_LATE, [_rows([item.message for item in items])])
 
 
 _REGISTERED = """
@@ -190,21 +188,18 @@ for key share
 """
 
 _GIVEN = """
-unnest(%(workspace)s::text[], %(source)s::text[], %(external_id)s::text[], %(channel)s::text[], %(kind)s::text[],
-       %(revision)s::bigint[], %(digest)s::text[], %(origin)s::text[], %(conversation)s::text[], %(thread)s::text[],
-       %(reply_to)s::text[], %(author)s::text[], %(author_name)s::text[], %(sent_at)s::timestamptz[],
-       %(received_at)s::timestamptz[], %(text)s::text[], %(language)s::text[], %(links)s::text[],
-       %(mentions)s::text[], %(attachments)s::text[], %(payload)s::text[])
-    as given(workspace, source, external_id, channel, kind, revision, digest, origin, conversation, thread,
-             reply_to, author, author_name, sent_at, received_at, text, language, links, mentions, attachments, payload)
+json_to_recordset(%s::json)
+    as given(workspace text, source text, external_id text, channel text, kind text, revision bigint, digest text,
+             origin text, conversation text, thread text, reply_to text, author text, author_name text,
+             sent_at timestamptz, received_at timestamptz, text text, language text, links jsonb, mentions jsonb,
+             attachments jsonb, payload jsonb)
 """
 
 _UPSERT = f"""
 insert into messages as held (workspace, source, external_id, channel, kind, revision, digest, origin, conversation,
     thread, reply_to, author, author_name, sent_at, received_at, text, language, links, mentions, attachments, payload)
 select workspace, source, external_id, channel, kind, revision, digest, origin, conversation,
-    thread, reply_to, author, author_name, sent_at, received_at, text, language,
-    links::jsonb, mentions::jsonb, attachments::jsonb, payload::jsonb
+    thread, reply_to, author, author_name, sent_at, received_at, text, language, links, mentions, attachments, payload
 from {_GIVEN}
 on conflict (workspace, source, external_id) do update set
     kind = excluded.kind, revision = excluded.revision, digest = excluded.digest, text = excluded.text,
@@ -235,7 +230,7 @@ on conflict do nothing
 
 _KEEP_LATE = f"""
 insert into revisions (message, kind, revision, digest, text, payload, received_at)
-select messages.id, given.kind, given.revision, given.digest, given.text, given.payload::jsonb, given.received_at
+select messages.id, given.kind, given.revision, given.digest, given.text, given.payload, given.received_at
 from {_GIVEN} join messages using (workspace, source, external_id)
 where (given.revision, given.digest) <> (messages.revision, messages.digest)
 on conflict do nothing

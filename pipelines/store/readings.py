@@ -1,6 +1,5 @@
 """Tasks read out of messages: their birth, their evidence, and how it is told."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from pipelines.store.events import NewEvent
+from pipelines.store.recordset import recordset
 from schemas.events import EventType
 from schemas.messages import Message
 from schemas.tasks import Extracted, Extraction, Found, Provenance, Relation, Review, Status, Task, task_id
@@ -43,29 +43,26 @@ async def bear(conn: AsyncConnection[Any], births: Sequence[Birth]) -> list[Task
     numbers = await _numbers(conn, Counter(birth.item.message.raw.workspace for birth in births))
     at = datetime.now(UTC)
     tasks = [_task(birth, numbers[birth.item.message.raw.workspace].pop(0), at) for birth in births]
-    await conn.execute(
-        _BEAR,
+    given = [
         {
-            "id": [task.id for task in tasks],
-            "workspace": [task.workspace for task in tasks],
-            "number": [task.number for task in tasks],
-            "origin": [birth.message for birth in births],
-            "ordinal": [birth.ordinal for birth in births],
-            "title": [task.title for task in tasks],
-            "category": [task.category.value for task in tasks],
-            "priority": [task.priority.value for task in tasks],
-            "assignee": [task.assignee for task in tasks],
-            "due": [task.due for task in tasks],
-            "labels": [json.dumps(task.labels) for task in tasks],
-            "confidence": [task.confidence for task in tasks],
-            "provenance": [
-                json.dumps({name: given.model_dump(mode="json") for name, given in task.provenance.items()})
-                for task in tasks
-            ],
-            "at": at,
-            "spans": [json.dumps(evidence_spans(birth.item.verdict, birth.extraction)) for birth in births],
-        },
-    )
+            "id": task.id,
+            "workspace": task.workspace,
+            "number": task.number,
+            "origin": birth.message,
+            "ordinal": birth.ordinal,
+            "title": task.title,
+            "category": task.category,
+            "priority": task.priority,
+            "assignee": task.assignee,
+            "due": task.due,
+            "labels": task.labels,
+            "confidence": task.confidence,
+            "provenance": task.provenance,
+            "spans": evidence_spans(birth.item.verdict, birth.extraction),
+        }
+        for birth, task in zip(births, tasks, strict=True)
+    ]
+    await conn.execute(_BEAR, {"rows": recordset(given), "at": at})
     return tasks
 
 
@@ -186,18 +183,15 @@ _NUMBERS = "update task_numbers set last = last + %s where workspace = %s return
 
 _BEAR = """
 with given as (
-    select * from unnest(%(id)s::uuid[], %(workspace)s::text[], %(number)s::bigint[], %(origin)s::bigint[],
-            %(ordinal)s::int[], %(title)s::text[], %(category)s::text[], %(priority)s::text[], %(assignee)s::text[],
-            %(due)s::date[], %(labels)s::text[], %(confidence)s::real[], %(provenance)s::text[], %(spans)s::text[])
-        as given(id, workspace, number, origin, ordinal, title, category, priority, assignee, due, labels, confidence,
-                 provenance, spans)
+    select * from json_to_recordset(%(rows)s::json)
+        as given(id uuid, workspace text, number bigint, origin bigint, ordinal int, title text, category text,
+                 priority text, assignee text, due date, labels text[], confidence real, provenance jsonb, spans jsonb)
 ), born as (
     insert into tasks (id, workspace, number, origin, ordinal, title, category, priority, assignee, due, labels,
                        confidence, provenance, created_at, updated_at)
-    select id, workspace, number, origin, ordinal, title, category, priority, assignee, due,
-           array(select jsonb_array_elements_text(labels::jsonb)), confidence, provenance::jsonb,
-           %(at)s::timestamptz, %(at)s::timestamptz
+    select id, workspace, number, origin, ordinal, title, category, priority, assignee, due, labels, confidence,
+           provenance, %(at)s::timestamptz, %(at)s::timestamptz
     from given
 )
-insert into evidence (task, message, relation, spans) select id, origin, 'origin', spans::jsonb from given
+insert into evidence (task, message, relation, spans) select id, origin, 'origin', spans from given
 """
