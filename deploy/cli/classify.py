@@ -33,10 +33,10 @@ def classify(
 ) -> None:
     """Judge a text: category, confidence, priority, assignee, due date and title, with the words that decided."""
     if text == "-" and as_json:
-        for answer in _judge_lines(sys.stdin):
+        for answer in _judge_lines(sys.stdin.buffer):
             print(json.dumps(answer, ensure_ascii=False))
         return
-    body = sys.stdin.read() if text == "-" else text
+    body = sys.stdin.buffer.read().decode(errors="replace") if text == "-" else text
     try:
         line = MessageLine(source="terminal", external_id="1", text=body)
     except ValidationError as error:
@@ -48,7 +48,8 @@ def classify(
     _show(terminal(), found)
 
 
-def _judge_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _judge_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Judge JSON Lines; raises Told at the first that is no message, once those before it are answered."""
     batch: list[MessageLine] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -56,7 +57,8 @@ def _judge_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         try:
             batch.append(MessageLine.model_validate_json(line))
         except ValidationError as error:
-            raise Told(f"line {number}: {why(error)}") from None
+            yield from map(_answer, _judge(batch))
+            raise Told(f"line {number} is no message in the import format: {why(error).removeprefix(': ')}") from None
         if len(batch) == _BATCH:
             yield from map(_answer, _judge(batch))
             batch = []

@@ -1,5 +1,6 @@
 """``doctor``: is everything here that the stack needs, and does what runs do well."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -7,15 +8,17 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import nats
 from rich.text import Text
 
-from deploy.cli import Told, options, read_settings
+from deploy import links
+from deploy.cli import Told, options, read_settings, sentence
 from deploy.cli.look import look
 from deploy.cli.terminal import terminal
 from deploy.local.binaries import find_nats, find_postgres
-from deploy.local.process import StackError, unprivileged_user
+from deploy.local.process import unprivileged_user
 from deploy.local.stack import running
-from deploy.settings import SettingMissing, Settings
+from deploy.settings import Settings
 
 _ENOUGH_DISK = 2 * 1024**3
 
@@ -46,23 +49,54 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "python", sys.version_info[:2] in ((3, 11), (3, 12)), f"{sys.version.split()[0]}; 3.11 and 3.12 are good"
     )
-    if settings.database_url is None:
+    if (settings.database_url is None) != (settings.nats_url is None):
+        yield Finding("servers", False, "give both DATABASE_URL and NATS_URL, or neither: then embedded ones are run")
+        return
+    if embedded := settings.database_url is None:
         yield _try("postgresql", lambda: _postgres(settings))
-    if settings.nats_url is None:
-        yield _try("nats-server", lambda: str(find_nats().name))
-    place = next(folder for folder in (settings.data.resolve(), *settings.data.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(place).free
-    yield Finding("disk", free > _ENOUGH_DISK, f"{free / 1024**3:.1f} GB free; streams and database may take 4 GB")
-    writable = os.access(place, os.W_OK)
-    said = "is ours to write" if writable else "cannot be written: choose another with --data"
-    yield Finding("data folder", writable, f"{settings.data} {said}")
-    found = running(settings.data)
-    if found is None and settings.database_url is None:
+        yield _try("nats-server", lambda: find_nats().name)
+    else:
+        yield _try("database", lambda: asyncio.run(_database(settings)))
+        yield _try("nats", lambda: asyncio.run(_nats(settings)))
+    yield from _place(settings)
+    if embedded and running(settings.data) is None:
         yield Finding(
             "stack", True, f"nothing runs in {settings.data}; start it with `./run up --data {settings.data}`"
         )
-        return
-    yield _try("stack", lambda: _healthy(settings))
+    else:
+        yield _try("stack", lambda: _healthy(settings))
+
+
+def _place(settings: Settings) -> Iterator[Finding]:
+    place = next(folder for folder in (settings.data.resolve(), *settings.data.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    yield Finding("disk", free > _ENOUGH_DISK, f"{free / 1024**3:.1f} GB free; streams and database may take 4 GB")
+    usable = place.is_dir() and os.access(place, os.W_OK)
+    said = "is ours to write" if usable else "cannot be written: choose another with --data"
+    yield Finding("data folder", usable, f"{settings.data} {said}")
+
+
+async def _database(settings: Settings) -> str:
+    async with await links.connect(settings, "read")() as conn:
+        rows = await conn.execute("select current_setting('server_version'), current_database()")
+        version, name = await rows.fetchone() or ("", "")
+        await conn.execute("select from messages limit 1")
+    return f"PostgreSQL {version.split()[0]}, database {name} lets us read"
+
+
+async def _nats(settings: Settings) -> str:
+    # One try more than it takes: even without reconnecting, the client goes on for two minutes by itself.
+    client = await nats.connect(
+        settings.nats("api"), connect_timeout=5, max_reconnect_attempts=1, reconnect_time_wait=0.2, error_cb=_unheard
+    )
+    try:
+        return f"nats-server {client.connected_server_version} lets us in"
+    finally:
+        await client.close()
+
+
+async def _unheard(_: Exception) -> None:
+    """Say nothing: what keeps us out is raised, too."""
 
 
 def _postgres(settings: Settings) -> str:
@@ -80,5 +114,7 @@ def _healthy(settings: Settings) -> str:
 def _try(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, True, look())
-    except (Told, StackError, SettingMissing) as error:
-        return Finding(what, False, str(error))
+    except Exception as error:  # a host: what it has a sentence for is a finding, the rest is a bug
+        if (said := sentence(error)) is None:
+            raise
+        return Finding(what, False, said.removesuffix("; see `./run doctor`"))

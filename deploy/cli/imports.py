@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -27,7 +28,7 @@ from deploy.settings import Settings
 from pipelines.burial import bury, letter
 from pipelines.store import imports, sources
 from schemas import subjects
-from schemas.errors import Conflict, TooLarge
+from schemas.errors import Conflict, TooLarge, Unavailable
 from schemas.messages import RawMessage
 from schemas.subjects import Durable, Stream
 
@@ -62,6 +63,7 @@ def import_(
     """Import messages from JSON Lines, mbox or eml. Broken off, it goes on; the same again adds nothing."""
     settings = reach(read_settings(data=data))
     console = terminal(stderr=True)
+    logging.getLogger(links.__name__).setLevel(logging.CRITICAL)  # what it goes through is told once, at the end
     reader = Files(workspace=_slug("--workspace", workspace), source=_slug("--source", source), format=form)
     try:
         report = asyncio.run(_import(settings, reader, path, console, wait=wait))
@@ -69,6 +71,8 @@ def import_(
         raise Told(f"{error}: say how it is written with --as {'|'.join(Format)}") from error
     except KeyboardInterrupt:
         raise Told("interrupted: the same command goes on where it stopped") from None
+    except Unavailable as error:
+        raise Told(f"{error}: see `./run doctor`; the same command goes on where it stopped") from error
     if as_json:
         print(json.dumps(vars(report)))
     else:

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli import options, read_settings
+from deploy.cli import Told, options, read_settings
 from deploy.cli.terminal import terminal
 from deploy.local.stack import Stack, holder_of
 from deploy.settings import Settings
@@ -41,6 +41,8 @@ def up(
 
 def run_stack(settings: Settings, ready: Callable[[Stack], Awaitable[None]], *, logs: bool = False) -> None:
     """Run a stack in this process until it is stopped; ``ready`` is called when everything serves."""
+    if settings.data.exists() and not settings.data.is_dir():
+        raise Told(f"{settings.data} is no folder: choose another with --data")
     console = terminal(stderr=True)
     with _Watch(console, logs=logs) as watch:
         stack = Stack(settings, show=watch.show)

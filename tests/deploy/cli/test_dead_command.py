@@ -6,6 +6,7 @@ from typing import Any
 
 from connectors.publish import Publisher
 from deploy import links
+from tests.connectors.signing import SECRET
 from tests.deploy.cli.stacks import Up, until
 from tests.making import raw
 
@@ -54,7 +55,7 @@ def test_letter_that_was_refused_for_its_source_is_requeued_once_that_is_there(h
     asyncio.run(publish(house, "late", "please fix the late source"))
     dead = letter(house, "the late source")
     assert "late" in dead["reason"]
-    house.json("sources", "add", "webhook", "late")
+    house.json("sources", "add", "webhook", "late", "--secret", SECRET)
     ended = house.run("dead", "requeue", dead["id"])
     assert (ended.returncode, ended.stdout) == (0, f"{dead['id']} was sent round again\n")
     until(lambda: house.count("late") == 1, what="the row")

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 from connectors.files import Files
+from tests.connectors.signing import SECRET
 from tests.deploy.cli.stacks import ROOT, Up, clean_environment, command, until
 
 
@@ -57,7 +58,7 @@ def test_newer_revision_changes_row_and_task(house: Up, tmp_path: Path) -> None:
 
 
 def test_killed_import_goes_on_where_it_stopped(house: Up, tmp_path: Path) -> None:
-    total = 15_000
+    total = 8_000
     file = written(tmp_path / "large.jsonl", *(line("large", number, f"ok {number}") for number in range(total)))
     key = Files().key(file)
     with psycopg.connect(house.settings.database("write"), autocommit=True) as conn:
@@ -119,7 +120,7 @@ def test_source_and_format_can_be_given(house: Up, tmp_path: Path) -> None:
 
 
 def test_source_of_another_channel_is_not_imported_into(house: Up, tmp_path: Path) -> None:
-    house.json("sources", "add", "webhook", "taken")
+    house.json("sources", "add", "webhook", "taken", "--secret", SECRET)
     report = house.json("import", written(tmp_path / "t.jsonl", line("taken", 1, "hello")))
     assert (report["accepted"], house.count("taken")) == (0, 0)
     assert list(report["refused"]) == ["source taken belongs to channel webhook, not to files: choose another name"]

@@ -6,7 +6,9 @@ from tests.deploy.cli.stacks import Up
 
 
 def test_sources_are_added_and_listed_without_their_secrets(house: Up) -> None:
-    said = house.run("sources", "add", "webhook", "secretive", "--secret", "whsec_aHVzaC1odXNoLWh1c2g=").stdout
+    said = house.run(
+        "sources", "add", "webhook", "secretive", "--secret", "whsec_aHVzaC1odXNoLWh1c2gtaHVzaC1odXNoLWh1c2g="
+    ).stdout
     assert said == f"source secretive of channel webhook, takes messages at {house.url}/webhook/secretive\n"
     listed = house.json("sources", "list")
     assert "secretive" in {each["slug"] for each in listed}
