@@ -82,4 +82,8 @@ class Publisher(Protocol):
 def why(error: ValidationError) -> str:
     """Say where a shape was not met and how, never with which value: a refusal is not an echo."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[:5]
-    return "; ".join(f"{'.'.join(str(step)[:60] for step in each['loc'])}: {each['msg']}" for each in found)
+    return "; ".join(": ".join(filter(None, (_place(each["loc"]), each["msg"]))) for each in found)
+
+
+def _place(steps: tuple[int | str, ...]) -> str:
+    return ".".join(str(step)[:60] for step in steps)

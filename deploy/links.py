@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import nats
@@ -84,7 +84,8 @@ async def nats_client(
         try:
             await asyncio.wait_for(client.drain(), _CLOSE_SECONDS)
         except (nats.errors.Error, TimeoutError):
-            await client.close()
+            with suppress(TypeError):  # nats-py calls a transport that it has set to None when the server is gone
+                await client.close()
 
 
 @asynccontextmanager

@@ -35,6 +35,13 @@ KEEP_ALIVE_SECONDS = 6.0
 """Less than a third of the durables' ack_wait (20 s): two in a row may be lost."""
 
 
+DRAIN_SECONDS = 2.0
+"""How long the flow goes on with what waits here after it was asked to stop.
+
+What is left then is given back; but where NATS stops at the same time, it comes again only after ack_wait.
+"""
+
+
 class _Pull:
     """One durable: its waiting messages and the pulls that are out."""
 
@@ -72,10 +79,13 @@ class Intake:
         consumers: Mapping[Durable, ConsumerConfig],
         *,
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
+        drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self._nc = nc
         self._consumers = consumers
         self._keep_alive_seconds = keep_alive_seconds
+        self._drain_seconds = drain_seconds
+        self._drained_by = 0.0
         self._pulls = [
             _Pull(Durable.LIVE, LIVE_ROOM, nc.new_inbox()),
             _Pull(Durable.BULK, BULK_ROOM, nc.new_inbox()),
@@ -118,6 +128,11 @@ class Intake:
         metrics.HELD.set(0)
 
     @property
+    def finished(self) -> bool:
+        """Whether it was stopped, and nothing waits any more or the time for it is over."""
+        return self.stopping.is_set() and (not self.waiting or monotonic() >= self._drained_by)
+
+    @property
     def waiting(self) -> int:
         """How many messages nobody has taken yet."""
         return sum(len(pull.waiting) for pull in self._pulls)
@@ -140,7 +155,8 @@ class Intake:
             self._arrived.wait(seconds)
 
     def stop(self) -> None:
-        """Hand out nothing more; safe in a signal handler."""
+        """Ask for nothing more; safe in a signal handler."""
+        self._drained_by = monotonic() + self._drain_seconds
         self.stopping.set()
         self._arrived.set()
 

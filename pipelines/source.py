@@ -20,7 +20,7 @@ class _Deliveries(StatelessSourcePartition[Carried[Delivery]]):
         # The first empty call returns at once, so that what was emitted before reaches the sink; only then sleep.
         if self._idle:
             self._intake.wait(_IDLE_SECONDS)
-        if self._intake.stopping.is_set():
+        if self._intake.finished:
             raise StopIteration
         batch = self._intake.take()
         self._idle = not batch
@@ -31,7 +31,7 @@ class _Deliveries(StatelessSourcePartition[Carried[Delivery]]):
 
 
 class Deliveries(DynamicSource[Carried[Delivery]]):
-    """Emits what the intake holds, with the delivery beside each value, until the intake is stopped."""
+    """Emits what the intake holds, with the delivery beside each value, until the intake is finished."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake

@@ -58,7 +58,7 @@ def _judge_lines(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             batch.append(MessageLine.model_validate_json(line))
         except ValidationError as error:
             yield from map(_answer, _judge(batch))
-            raise Told(f"line {number} is no message in the import format: {why(error).removeprefix(': ')}") from None
+            raise Told(f"line {number} is no message in the import format: {why(error)}") from None
         if len(batch) == _BATCH:
             yield from map(_answer, _judge(batch))
             batch = []

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from deploy.cli import Told
 from deploy.local.stack import Running, running
-from deploy.settings import SettingMissing, Settings
+from deploy.settings import Settings
 
 
 def reach(settings: Settings) -> Settings:
@@ -35,12 +35,12 @@ def stack(settings: Settings) -> Running:
 def ask(settings: Settings, path: str, *, method: str = "GET", **options: Any) -> Any:
     """Ask the api, by its address of the data folder's stack or of the settings; raises Told when it says no."""
     found = running(settings.data)
+    if found is None and settings.token is None:  # a token that is left in the folder is none of whoever has the port
+        raise Told(f"{_nothing_runs(settings)}, or set TASKTRACKER_TOKEN")
     url = found.url if found else f"http://{settings.host}:{settings.port}"
     try:
         headers = {"Authorization": f"Bearer {settings.access_token()}"}
         answer = httpx.request(method, f"{url}{path}", headers=headers, timeout=10, **options)
-    except SettingMissing:
-        raise Told(f"{_nothing_runs(settings)}, or set TASKTRACKER_TOKEN") from None
     except httpx.HTTPError as error:
         if found:
             logs = settings.data / "logs" / "api.log"

@@ -74,10 +74,13 @@ class House:
     nats_urls: Callable[[str], str]
 
     @asynccontextmanager
-    async def flowing(self, *, stop_seconds: float = 2.0) -> AsyncIterator[tuple[Intake, "asyncio.Task[None]"]]:
+    async def flowing(
+        self, *, stop_seconds: float = 2.0, drain_seconds: float = 2.0
+    ) -> AsyncIterator[tuple[Intake, "asyncio.Task[None]"]]:
         """Run the flow as the role does, but in a thread and on the loop of the test; it is stopped at the end."""
         nc = await nats.connect(self.nats_urls("flow"), inbox_prefix=inbox_prefix("flow"))
-        intake = Intake(nc, {name: streams.consumer_config(name) for name in (Durable.LIVE, Durable.BULK)})
+        durables = {name: streams.consumer_config(name) for name in (Durable.LIVE, Durable.BULK)}
+        intake = Intake(nc, durables, drain_seconds=drain_seconds)
         committer = Committer(self.pool, nc, intake, stop_seconds=stop_seconds)
         sink = Commits(Bridge(asyncio.get_running_loop()), committer)
         flow = build(Deliveries(intake), sink, judge=rules.judge, time_zone=lambda _: UTC)
@@ -161,10 +164,19 @@ async def test_same_messages_again_change_nothing(house: House) -> None:
         assert [await house.count(table) for table in ("tasks", "events", "verdicts", "revisions")] == before
 
 
-async def test_stop_finishes_what_is_in_the_flow_and_leaves_the_rest_to_the_next(house: House) -> None:
+async def test_stop_finishes_all_that_is_held_so_that_nothing_has_to_come_again(house: House) -> None:
+    await house.send(*(raw(str(number), TALK) for number in range(1_500)))
+    async with house.flowing() as (intake, _):
+        await until(lambda: intake.waiting > 0)
+    info = await house.admin.jetstream().consumer_info("RAW", Durable.LIVE)
+    assert (info.num_ack_pending, info.num_redelivered) == (0, 0)
+    assert await house.count("messages") + (info.num_pending or 0) == 1_500
+
+
+async def test_stop_in_a_hurry_finishes_what_is_in_the_flow_and_leaves_the_rest_to_the_next(house: House) -> None:
     sent = 1_500
     await house.send(*(raw(str(number), TALK) for number in range(sent)))
-    async with house.flowing() as (intake, _):
+    async with house.flowing(drain_seconds=0) as (intake, _):
         await until(lambda: intake.waiting > 0)
     first = await house.count("messages")
     assert first < sent
