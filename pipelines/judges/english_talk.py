@@ -151,7 +151,8 @@ _NOISE = (
         "lol | haha | hahaha | lmao | rofl | lunch | coffee | pizza | beer | weekend | vacation | holiday | "
         "the weather | nice one | well done | good job | great job | great work | awesome work | love it | "
         "looks good | lgtm | sounds good | makes sense | agreed | fair enough | no worries | no problem | "
-        "you're welcome | got it | will do | on my way | just kidding",
+        "you're welcome | got it | will do | on my way | just kidding | "
+        "best week | best day | what a week | what a day",
     ),
     Cue(
         Category.NOISE,
