@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import random
+import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.process import Process, Service, free_port
 from deploy.settings import Settings
 from pipelines.store.migrate import migrate
+from schemas.events import EventType
 from schemas.subjects import Durable, Stream
 from tests.waiting import until
 
@@ -66,10 +69,24 @@ class House:
         self._roles[name].start()
 
     def kill(self, name: str) -> None:
-        """End a role by SIGKILL and start it again at once."""
-        role = self._roles[name]
-        role.kill()
-        role.start()
+        """End a role or a server by SIGKILL and start it again at once."""
+        servers: dict[str, Nats | Postgres] = {"nats": self.nats, "postgres": self.postgres}
+        victim = servers.get(name) or self._roles[name]
+        victim.kill()
+        victim.start()
+
+    def freeze(self, name: str) -> None:
+        """Stop a role where it stands, as a debugger or a starved machine does."""
+        os.kill(self._pid(name), signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen role go on."""
+        os.kill(self._pid(name), signal.SIGCONT)
+
+    def _pid(self, name: str) -> int:
+        pid = self._roles[name].pid
+        assert pid is not None
+        return pid
 
     def stop(self, name: str) -> int | None:
         """End a role by SIGTERM; return its exit code."""
@@ -133,14 +150,14 @@ class House:
         async with await psycopg.AsyncConnection.connect(self.postgres.url(), autocommit=True) as conn:
             await conn.execute(statement)
 
-    async def results(self) -> list[dict[str, Any]]:
-        """Read the whole stream RESULTS."""
+    async def stream(self, name: Stream) -> list[bytes]:
+        """Read a whole stream."""
         client = await nats.connect(self.nats.url("admin"))
         try:
             js = client.jetstream()
-            count = (await js.stream_info(Stream.RESULTS)).state.messages
-            subscription = await js.subscribe("results.>", ordered_consumer=True)
-            return [json.loads((await subscription.next_msg(timeout=5)).data) for _ in range(count)]
+            count = (await js.stream_info(name)).state.messages
+            subscription = await js.subscribe(">", stream=name, ordered_consumer=True)
+            return [(await subscription.next_msg(timeout=5)).data for _ in range(count)]
         finally:
             await client.close()
 
@@ -232,6 +249,62 @@ async def balance(house: House, ledger: Ledger) -> Balance:
         doubled=Counter({name: count for name, count in rows.items() if count > 1}),
         invented=set(rows) - known,
     )
+
+
+@asynccontextmanager
+async def under_load(made: House, *, senders: int = 4) -> AsyncIterator[Ledger]:
+    """Let several senders send while the block runs; then everything settles."""
+    ledger, stop = Ledger(), asyncio.Event()
+    sending = [
+        asyncio.create_task(send(made, ledger, stop, sender=f"sender{number}", seed=number))
+        for number in range(senders)
+    ]
+    try:
+        yield ledger
+    finally:
+        stop.set()
+        await asyncio.gather(*sending)
+    await made.settled()
+
+
+@asynccontextmanager
+async def watched(made: House) -> AsyncIterator[Ledger]:
+    """Let messages flow and a client listen while the block runs; then everything must add up.
+
+    Ledger = messages = events = RESULTS = what the client saw, each once and in order.
+    """
+    listener = Listener(made)
+    listening = asyncio.create_task(listener.listen())
+    try:
+        async with under_load(made) as ledger:
+            yield ledger
+        await _adds_up(made, ledger, listener)
+    finally:
+        listening.cancel()
+
+
+async def _adds_up(made: House, ledger: Ledger, listener: Listener) -> None:
+    found = await balance(made, ledger)
+    assert (found.lost, found.doubled, found.invented) == (set(), Counter(), set())
+
+    events = await made.rows("select id::text, type, message, position from events join positions using (seq)")
+    processed = Counter(message for _, kind, message, _ in events if kind == EventType.MESSAGE_PROCESSED)
+    messages = {message for (message,) in await made.rows("select id from messages")}
+    assert processed == Counter(messages)
+    created = Counter(message for _, kind, message, _ in events if kind == EventType.TASK_CREATED)
+    origins = Counter(origin for (origin,) in await made.rows("select origin from tasks"))
+    assert created == origins
+    assert created
+
+    order = [event for event, *_ in sorted(events, key=lambda row: row[3])]
+    assert [position for *_, position in sorted(events, key=lambda row: row[3])] == list(range(1, len(events) + 1))
+    published = [json.loads(event) for event in await made.stream(Stream.RESULTS)]
+    assert [event["id"] for event in published] == order
+    assert [event["position"] for event in published] == list(range(1, len(order) + 1))
+
+    await listener.caught_up(len(order))
+    assert listener.positions == list(range(1, len(order) + 1))
+    assert listener.events == order
 
 
 @contextmanager

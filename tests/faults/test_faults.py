@@ -4,40 +4,20 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from schemas.events import EventType
-from tests.faults.house import FLOW, House, Ledger, Listener, balance, house, send
+from tests.faults.house import FLOW, House, balance, house, under_load, watched
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 KILLS = 10
-SENDERS = 4
 
 
 def mutant(name: str) -> tuple[str, ...]:
     return (FLOW[0], "-m", "tests.faults.mutants", name)
-
-
-@asynccontextmanager
-async def under_load(made: House) -> AsyncIterator[Ledger]:
-    """Let several senders send while the block runs; then everything settles."""
-    ledger, stop = Ledger(), asyncio.Event()
-    senders = [
-        asyncio.create_task(send(made, ledger, stop, sender=f"sender{number}", seed=number))
-        for number in range(SENDERS)
-    ]
-    try:
-        yield ledger
-    finally:
-        stop.set()
-        await asyncio.gather(*senders)
-    await made.settled()
 
 
 async def kill(made: House, *names: str, times: int, seed: int, pause: float = 0.8) -> None:
@@ -53,34 +33,9 @@ async def test_ten_kills_lose_and_double_nothing(stack_folder: Path, pg_bin: Pat
     print(f"seed {seed}")  # noqa: T201  # shown when the test fails: set TASKTRACKER_TEST_SEED to see it again
     with house(stack_folder, pg_bin) as made:
         await made.open()
-        listener = Listener(made)
-        listening = asyncio.create_task(listener.listen())
-        async with under_load(made) as ledger:
+        async with watched(made) as ledger:
             await kill(made, "flow", "relay", times=KILLS, seed=seed)
         assert len(ledger.acknowledged) > 500
-
-        found = await balance(made, ledger)
-        assert (found.lost, found.doubled, found.invented) == (set(), Counter(), set())
-
-        events = await made.rows("select id::text, type, message, position from events join positions using (seq)")
-        processed = Counter(message for _, kind, message, _ in events if kind == EventType.MESSAGE_PROCESSED)
-        messages = {message for (message,) in await made.rows("select id from messages")}
-        assert processed == Counter(messages)
-        created = Counter(message for _, kind, message, _ in events if kind == EventType.TASK_CREATED)
-        origins = Counter(origin for (origin,) in await made.rows("select origin from tasks"))
-        assert created == origins
-        assert len(created) > 100
-
-        order = [event for event, *_ in sorted(events, key=lambda row: row[3])]
-        assert [position for *_, position in sorted(events, key=lambda row: row[3])] == list(range(1, len(events) + 1))
-        published = await made.results()
-        assert [event["id"] for event in published] == order
-        assert [event["position"] for event in published] == list(range(1, len(order) + 1))
-
-        await listener.caught_up(len(order))
-        listening.cancel()
-        assert listener.positions == list(range(1, len(order) + 1))
-        assert listener.events == order
 
 
 async def test_late_acknowledgements_under_kills_double_nothing(stack_folder: Path, pg_bin: Path | None) -> None:
