@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from math import inf
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -27,6 +29,9 @@ MIN_BATCH = 8
 
 HEADER_ROOM = 1_024
 """Bytes of a message's payload limit that are left to its headers."""
+
+STALLED_SECONDS = 15.0
+"""How long a publisher counts as stalled after a message that was not confirmed, unless one has been since."""
 
 _FULL = {10077, 10047, 10023}
 _TOO_LARGE = {10054}
@@ -57,6 +62,7 @@ class Publisher:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
+        self._unconfirmed_at = -inf
         self._batch_ids = (f"{uuid4().hex[:16]}-{number}" for number in count())
 
     async def __aenter__(self) -> Self:
@@ -72,6 +78,11 @@ class Publisher:
                 await self._flusher
             self._flusher = None
         self._refuse_waiting(Unavailable("the publisher was closed"))
+
+    @property
+    def stalled(self) -> bool:
+        """Whether NATS lately left a message unconfirmed; it may be connected all the same, with a full disk, say."""
+        return monotonic() - self._unconfirmed_at < STALLED_SECONDS
 
     async def publish(self, messages: Sequence[RawMessage], *, bulk: bool = False) -> None:
         """Return when NATS has every message on disk.
@@ -166,9 +177,11 @@ class Publisher:
                 entry.subject, entry.body, timeout=self._timeout_seconds, headers=headers or None
             )
         except (nats.errors.Error, TimeoutError, OSError) as error:
+            self._unconfirmed_at = monotonic()
             raise Unavailable(f"NATS did not confirm the message: {error!r}") from error
         if answer.data:
             _check(answer.data)
+            self._unconfirmed_at = -inf
 
     def _refuse_waiting(self, error: Exception) -> None:
         while self._waiting:

@@ -41,12 +41,14 @@ async def live() -> dict[str, str]:
 
 @router.get("/api/health/ready", response_model=None)
 async def ready(house: deps.HouseDep) -> JSONResponse | dict[str, str]:
-    """Say whether requests can be served: the database is of our shape, NATS is connected."""
+    """Say whether requests can be served: the database is of our shape, NATS is connected and confirms."""
     wrong = []
     if (database := await _database(house))["status"] != "ok":
         wrong.append(f"database: {database['status']}")
     if not house.resources.nats.is_connected:
         wrong.append("nats: not connected")
+    elif house.resources.publisher.stalled:
+        wrong.append("nats: does not confirm what is published")
     if wrong:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(wrong), headers={"Retry-After": "2"})
     return {"status": "ok"}

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 
 import httpx
+import nats
 import psycopg
 import pytest
 
 from api.deps import Resources
+from deploy import streams
 from pipelines.store import sources
 from pipelines.store.messages import persist
+from schemas.subjects import Stream
 from tests.asking import Conn
 from tests.making import extracted
 from tests.problems import problem
@@ -67,6 +70,20 @@ async def test_without_nats_it_is_alive_and_not_ready(client: httpx.AsyncClient,
     health = (await client.get("/api/health")).json()
     assert (health["nats"]["status"], health["database"]["status"]) == ("not connected", "ok")
     assert health["durables"]["flow-live"]["status"] != "ok"
+
+
+async def test_connected_nats_that_confirms_nothing_is_not_ready(
+    client: httpx.AsyncClient, resources: Resources, nats_url: str
+) -> None:
+    admin = await nats.connect(nats_url)
+    await admin.jetstream().delete_stream(Stream.RAW)  # nobody answers now
+    line = {"source": "crm", "external_id": "1", "text": "please ship"}
+    problem(await client.post("/api/messages", json=line), 503)
+    assert "does not confirm" in problem(await client.get("/api/health/ready"), 503)
+    await streams.declare(admin.jetstream())
+    assert (await client.post("/api/messages", json=line)).status_code == 202
+    assert (await client.get("/api/health/ready")).status_code == 200
+    await admin.close()
 
 
 async def test_without_the_database_it_is_alive_and_not_ready(client: httpx.AsyncClient, resources: Resources) -> None:

@@ -288,9 +288,11 @@ async def test_server_that_does_not_answer_is_unavailable_in_time(stack_folder: 
                 with pytest.raises(Unavailable):
                     await publisher.publish(several(number))
                 assert monotonic() - begun < 2
+                assert publisher.stalled
         finally:
             os.kill(server.pid, signal.SIGCONT)
         await publisher.publish([raw("later")])
+        assert not publisher.stalled
 
 
 async def test_answer_that_is_no_json_fails_its_callers_and_not_the_publisher(admin: Client) -> None:
