@@ -2,7 +2,21 @@
 
 import typer
 
-from deploy.cli import classify, dead, demo, dev, doctor, imports, migrate, roles, sources, status, test, up
+from deploy.cli import (
+    classify,
+    dead,
+    demo,
+    dev,
+    doctor,
+    imports,
+    migrate,
+    reconcile,
+    roles,
+    sources,
+    status,
+    test,
+    up,
+)
 
 app = typer.Typer(
     name="tasktracker",
@@ -23,5 +37,6 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(sources.app, name="sources")
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("reconcile")(reconcile.reconcile)
 app.command("classify")(classify.classify)
 app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(test.test)

@@ -67,7 +67,7 @@ PERMISSIONS: dict[str, Grant] = {
             f"{_API}.CONSUMER.INFO.>",
             f"{_API}.CONSUMER.LIST.>",
             f"{_API}.CONSUMER.NAMES.>",
-            *_read("DEAD"),
+            *(subject for stream in ("RAW", "RESULTS", "DEAD") for subject in _read(stream)),
         ),
     ),
     "api": Grant(
