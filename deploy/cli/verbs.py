@@ -10,6 +10,7 @@ from deploy.cli import (
     doctor,
     imports,
     migrate,
+    provision,
     reconcile,
     roles,
     sources,
@@ -32,6 +33,7 @@ app.command("up")(up.up)
 app.command("run")(roles.run)
 app.command("dev")(dev.dev)
 app.command("migrate")(migrate.migrate)
+app.command("provision")(provision.provision)
 app.command("import")(imports.import_)
 app.add_typer(dead.app, name="dead")
 app.add_typer(sources.app, name="sources")

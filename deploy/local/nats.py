@@ -82,31 +82,16 @@ class Nats:
         write_private(self._configuration, json.dumps(self._configure(), indent=2))
 
     def _configure(self) -> dict[str, Any]:
-        """Build the configuration; NATS reads JSON as well as its own format."""
-        users = [
-            {
-                "user": user,
-                "password": self._credentials.nats[user],
-                "permissions": {
-                    "publish": list(grant.publish),
-                    "subscribe": [*grant.subscribe, f"{inbox_prefix(user)}.>"],
-                },
-            }
-            for user, grant in PERMISSIONS.items()
-        ]
-        store: dict[str, Any] = {"store_dir": str(self._home), "max_mem": _MAX_MEMORY, "max_file": self._max_file}
-        if self._durable:
-            store["sync_interval"] = "always"
-        return {
-            "server_name": self._name,
-            "host": "127.0.0.1",
-            "port": self.port,
-            "http": f"127.0.0.1:{self.monitoring_port}",
-            "pid_file": str(self._home / "nats.pid"),
-            "max_payload": _MAX_PAYLOAD,
-            "jetstream": store,
-            "authorization": {"users": users},
-        }
+        written = configuration(
+            self._credentials,
+            name=self._name,
+            address=f"127.0.0.1:{self.port}",
+            monitoring=f"127.0.0.1:{self.monitoring_port}",
+            store=self._home,
+            durable=self._durable,
+            max_file=self._max_file,
+        )
+        return written | {"pid_file": str(self._home / "nats.pid")}
 
     def _ready(self, pid: int) -> bool:  # noqa: ARG002
         # By its name: another server may have taken the port in between.
@@ -123,6 +108,41 @@ class Nats:
                 return found
         except (OSError, ValueError, urllib.error.URLError):
             return {}
+
+
+def configuration(
+    credentials: Credentials,
+    *,
+    name: str,
+    address: str,
+    monitoring: str,
+    store: Path,
+    durable: bool = True,
+    max_file: int = MAX_FILE,
+) -> dict[str, Any]:
+    """Write a server's configuration, a user for each kind of work; NATS reads JSON as well as its own format."""
+    users = [
+        {
+            "user": user,
+            "password": credentials.nats[user],
+            "permissions": {
+                "publish": list(grant.publish),
+                "subscribe": [*grant.subscribe, f"{inbox_prefix(user)}.>"],
+            },
+        }
+        for user, grant in PERMISSIONS.items()
+    ]
+    kept: dict[str, Any] = {"store_dir": str(store), "max_mem": _MAX_MEMORY, "max_file": max_file}
+    if durable:
+        kept["sync_interval"] = "always"
+    return {
+        "server_name": name,
+        "listen": address,
+        "http": monitoring,
+        "max_payload": _MAX_PAYLOAD,
+        "jetstream": kept,
+        "authorization": {"users": users},
+    }
 
 
 def refuse_late_sync(jsz: Mapping[str, Any]) -> None:

@@ -10,6 +10,9 @@ from schemas.subjects import Stream
 from tests.deploy.cli.stacks import Up, until, up
 
 
+WORK = "please fix the login page, it crashes"
+
+
 def told(stack: Up) -> bool:
     """Say whether the last thing that was sent has been stored, and every event has its place."""
     [row] = stack.rows("select count(*) from events where type in ('message.edited', 'dead.buried')")
@@ -24,10 +27,10 @@ async def forget_an_event(stack: Up) -> None:
 
 def test_books_balance_until_something_is_taken_out(folder: Path, tmp_path: Path) -> None:
     with up(folder) as stack:
-        lines = [{"source": "books", "external_id": str(n), "text": f"please fix the login page, it crashes: {n}"} for n in range(30)]
+        lines = [{"source": "books", "external_id": str(n), "text": f"{WORK}: {n}"} for n in range(30)]
         lines += [{"source": "books", "external_id": f"talk {n}", "text": "good morning"} for n in range(10)]
         assert stack.client.post("/api/messages", json=lines).status_code == 202
-        edit = {"source": "books", "external_id": "1", "text": "please fix the login page, it crashes: today", "kind": "edit", "revision": 7}
+        edit = {"source": "books", "external_id": "1", "text": f"{WORK} today", "kind": "edit", "revision": 7}
         assert stack.client.post("/api/messages", json=edit).status_code == 202
         broken = tmp_path / "broken.jsonl"
         broken.write_text("no message\\n")
