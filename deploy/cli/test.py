@@ -34,10 +34,10 @@ NO_TEST_RAN = 5
 """As pytest says it."""
 
 _PYTEST = ("-m", "pytest", "-q", "--durations=5", "--ignore=pipelines/store/migrations")
-_BROWSER = "tests in a browser"
+_SERVERS, _BROWSER = "tests with real servers", "tests in a browser"
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _INSTALL_SECONDS = 240
-_INSTALL_LOG = Path(".local/chromium.log")
+_INSTALL_LOG = Path(".local/apt.log")
 
 
 def test(context: typer.Context) -> None:
@@ -54,11 +54,17 @@ def run(arguments: list[str]) -> int:
         return _python("-m", "pytest", *arguments)
     console, times, not_run = terminal(), {}, []
     parts = [(name, partial(_python, *command)) for name, command in CHECKS]
-    parts += [(name, partial(run_tests, marks, *PATHS)) for name, marks in TESTS]
+    parts += [
+        # Tests with servers mostly wait for the disk and for each other's processes.
+        (name, partial(run_tests, marks, *PATHS, workers=2 if name == _SERVERS else 1))
+        for name, marks in TESTS
+    ]
     for name, part in parts:
         console.rule(name, align="left")
+        if name == _SERVERS:
+            _see_to(console, "nginx", shutil.which("nginx", path="/usr/sbin:/usr/bin"), package="nginx-light")
         if name == _BROWSER:
-            _see_to_chromium(console)
+            _see_to(console, "Chromium", find_chromium(), package="chromium")
         begun = monotonic()
         code = part()
         if code == NO_TEST_RAN and name == _BROWSER and find_chromium() is None:
@@ -77,11 +83,15 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def run_tests(marks: str, *places: str) -> int:
-    """Run the tests of some marks; return pytest's exit code, and NO_TEST_RAN when all were skipped, too."""
+def run_tests(marks: str, *places: str, workers: int = 1) -> int:
+    """Run the tests of some marks; return pytest's exit code, and NO_TEST_RAN when all were skipped, too.
+
+    Several workers share the files of tests between them.
+    """
+    shared = ("-n", str(workers), "--dist", "loadfile") if workers > 1 else ()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        code = _python(*_PYTEST, *places, "-m", marks, f"--junitxml={report}")
+        code = _python(*_PYTEST, *shared, *places, "-m", marks, f"--junitxml={report}")
         if code == 0:
             cases = ElementTree.parse(report).iter("testcase")  # noqa: S314  # pytest has just written it
             return NO_TEST_RAN if all(case.find("skipped") is not None for case in cases) else 0
@@ -97,23 +107,25 @@ def _python(*command: str) -> int:
     return subprocess.run([sys.executable, *command], check=False).returncode
 
 
-def _see_to_chromium(console: Console) -> None:
-    """Install Debian's chromium where it is missing and we may; without one, the tests in a browser are skipped."""
-    if find_chromium() is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        console.print(f"no Chromium: installing Debian's (see {_INSTALL_LOG})", style="yellow")
-        _install()
-    if find_chromium() is None:
-        console.print(
-            "NO CHROMIUM WAS FOUND: the tests in a browser are skipped; apt install chromium", style="bold red"
-        )
+def _see_to(console: Console, name: str, found: str | None, *, package: str) -> None:
+    """Install a package of Debian where a program is missing and we may; without it, its tests are skipped."""
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        console.print(f"no {name}: installing Debian's (see {_INSTALL_LOG})", style="yellow")
+        if _install(package):
+            return
+    if found is None:
+        console.print(f"NO {name}: the tests that need it are skipped; apt install {package}", style="bold red")
 
 
-def _install() -> None:
+def _install(package: str) -> bool:
     apt = ("timeout", str(_INSTALL_SECONDS), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y")
     _INSTALL_LOG.parent.mkdir(exist_ok=True)
-    with _INSTALL_LOG.open("wb") as log:
-        for verb in (("update",), ("install", "--no-install-recommends", "chromium")):
-            subprocess.run([*apt, *verb], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+    with _INSTALL_LOG.open("ab") as log:
+        codes = [
+            subprocess.run([*apt, *verb], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode
+            for verb in (("update",), ("install", "--no-install-recommends", package))
+        ]
+    return codes[-1] == 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """api/routes/tasks.py: tasks are made, found, changed, judged and talked about."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -57,7 +57,7 @@ async def test_task_shows_its_evidence_comments_history_and_verdicts(client: htt
     assert task["provenance"]["title"]["span"] == [0, 6]
 
 
-@pytest.mark.parametrize("name", ["999", "0", str(uuid4()), "nothing", "9" * 40, "%00", "-1", "²"])
+@pytest.mark.parametrize("name", ["999", "0", str(UUID(int=8)), "nothing", "9" * 40, "%00", "-1", "²"])
 async def test_task_that_is_not_there_is_not_found(client: httpx.AsyncClient, name: str) -> None:
     assert name not in problem(await client.get(f"/api/tasks/{name}"), 404)
 
@@ -218,7 +218,7 @@ async def test_field_that_every_task_has_is_not_cleared(client: httpx.AsyncClien
     assert "title" in problem(answer, 422)
 
 
-@pytest.mark.parametrize("path", [f"/api/tasks/{uuid4()}", f"/api/tasks/{uuid4()}/review", "/api/tasks/7"])
+@pytest.mark.parametrize("path", [f"/api/tasks/{UUID(int=8)}", f"/api/tasks/{UUID(int=8)}/review", "/api/tasks/7"])
 async def test_change_of_no_task_is_refused(client: httpx.AsyncClient, path: str) -> None:
     review = path.endswith("review")
     body = {"decision": "accepted"} if review else {"title": "Mine"}
@@ -257,4 +257,4 @@ async def test_comment_is_added_once_with_a_key(client: httpx.AsyncClient) -> No
     assert item["comments"] == 1
     for text in ("", " \n", "a\x00b", "a" * 20_001):
         problem(await client.post(path, json={"text": text}), 422)
-    problem(await client.post(f"/api/tasks/{uuid4()}/comments", json={"text": "Hello?"}), 404)
+    problem(await client.post(f"/api/tasks/{UUID(int=8)}/comments", json={"text": "Hello?"}), 404)

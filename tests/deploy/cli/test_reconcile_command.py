@@ -9,7 +9,6 @@ import psycopg
 from schemas.subjects import Stream
 from tests.deploy.cli.stacks import Up, until, up
 
-
 WORK = "please fix the login page, it crashes"
 
 

@@ -71,7 +71,8 @@ class Running:
 
     def end(self) -> None:
         for pid, _ in {identity for identity in self.tethered if _lives(identity)}:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may end between the look and the kill
+                os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait(10)
         assert self.process.stdout
