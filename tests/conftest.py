@@ -10,6 +10,8 @@ from uuid import uuid4
 import nats
 import psycopg
 import pytest
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
 from psycopg import sql
 
 from deploy import streams
@@ -17,9 +19,11 @@ from deploy.local.credentials import load_or_create
 from deploy.local.nats import Nats
 from deploy.local.postgres import OWNER, SUPERUSER, Postgres
 from pipelines.store.migrate import migrate
+from tests.waiting import until
 
 _STACK = {"stack_folder", "postgres_server", "nats_server", "postgres_url", "postgres_urls", "nats_url", "nats_urls"}
 _TEMPLATE = "migrated"
+_STORE_BUSY = 10049
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -107,10 +111,24 @@ async def nats_url(nats_server: Nats) -> str:
         js = client.jetstream()
         for stream in await js.streams_info():
             await js.delete_stream(str(stream.config.name))
-        await streams.declare(js)
+        await until(lambda: _declared(js), what="the streams to be made anew")
     finally:
         await client.close()
     return url
+
+
+async def _declared(js: JetStreamContext) -> bool:
+    """Declare the streams; False while the server still removes the folder of a deleted one of that name.
+
+    It does so behind its answer; a stream of the same name then fails with 10049, "error creating store for stream".
+    """
+    try:
+        await streams.declare(js)
+    except APIError as error:
+        if error.err_code != _STORE_BUSY:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture
