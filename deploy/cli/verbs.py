@@ -3,6 +3,7 @@
 import typer
 
 from deploy.cli import (
+    bench,
     classify,
     dead,
     demo,
@@ -41,4 +42,5 @@ app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("reconcile")(reconcile.reconcile)
 app.command("classify")(classify.classify)
+app.add_typer(bench.app, name="bench")
 app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(test.test)
