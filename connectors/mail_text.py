@@ -23,6 +23,8 @@ MAX_NAME = 512
 # Codecs of Python that no mail means; the first two take quadratic time.
 _NOT_CHARSETS = {"punycode", "idna", "unicode-escape", "raw-unicode-escape"}
 
+_BRACKETED = re.compile(r"<([^<>]*)>")
+
 _BETWEEN = "raw-unicode-escape"
 """How decode_header hands over what stands between encoded words."""
 
@@ -181,8 +183,8 @@ def _clean(text: str) -> str:
 def _id(mail: _Part, name: str) -> str | None:
     """Take the first message id of a header, without its brackets."""
     written = _header(mail, name)
-    found = re.search(r"<\s*([^<>]+?)\s*>", written)
-    value = found[1] if found else "".join(written.split()[:1])
+    bracketed = (found.strip() for found in _BRACKETED.findall(written))
+    value = next(filter(None, bracketed), "".join(written.split()[:1]))
     if not value:
         return None
     # cutting could make two ids one

@@ -68,8 +68,12 @@ def _load(place: str) -> Any:
 def log_to_stderr(level: str) -> None:
     """Log one line an event; who runs the process adds time and place as they like."""
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    least = logging.getLevelNamesMapping()[level]
     for noisy in ("httpx", "httpcore", "faststream", "alembic"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, least))
+    for talkative in ("uvicorn", "uvicorn.error", "websockets", "nats", "psycopg", "psycopg.pool"):
+        # At DEBUG they log what goes over the wire, the access token and people's messages among it.
+        logging.getLogger(talkative).setLevel(max(logging.INFO, least))
 
 
 if __name__ == "__main__":  # how a stack starts its processes, without the rest of the command line

@@ -33,6 +33,9 @@ _SETTINGS = {
     "max_connections": "60",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # No statement and no context: they hold what people wrote.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
 }
 
 

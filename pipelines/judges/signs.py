@@ -11,7 +11,7 @@ _TRACE = re.compile(
     r"|\b[A-Z]\w{2,60}(?:Error|Exception)\b",
     re.MULTILINE,
 )
-_ASKED = re.compile(r"\?+(?=[\s)]|\Z)")
+_ASKED = re.compile(r"(?<!\?)\?+(?=[\s)]|\Z)")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _ONLY_PLUS = re.compile(r"\s*(?:\+\s?1|\+\+|1)\W*\Z")
 
