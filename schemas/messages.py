@@ -1,12 +1,13 @@
 """A message: as the network sent it, and in our own terms."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.subjects import Slug
 
@@ -26,6 +27,9 @@ def storable(value: str) -> str:
     return value
 
 
+_YEAR = re.compile(r"\d{4}-")
+
+
 def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
@@ -33,7 +37,14 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("lies outside of the years 1 to 9999 in UTC") from error
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+def written_out(value: object) -> object:
+    """Refuse numbers, in digits too, where a day or a time is meant: 0 would be taken for a day in 1970."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not _YEAR.match(value)):
+        raise ValueError("is not written out, as 2026-11-30 is, or 2026-11-30T15:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc), BeforeValidator(written_out)]
 """A time with its offset, kept in UTC."""
 
 Revision = Annotated[int, Field(ge=0, le=MAX_REVISION, strict=True)]

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Annotated, Generic, Literal, TypeVar
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from schemas.messages import Key, Message, storable
+from schemas.messages import Key, Message, storable, written_out
 from schemas.verdicts import Category, DecidedBy, Span, Verdict
 
 TASK_NAMESPACE = UUID("6f2d2c1e-8f0a-4a53-9d55-0b3f3f1c7a11")
@@ -93,6 +93,7 @@ def task_id(key: Key, ordinal: int) -> UUID:
     return uuid5(TASK_NAMESPACE, "\x1f".join((*key, str(ordinal))))
 
 
+Day = Annotated[date, BeforeValidator(written_out)]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(storable)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), AfterValidator(storable)]
 Assignee = Annotated[
@@ -153,7 +154,7 @@ class NewTask(BaseModel):
     category: TaskCategory = Category.CHORE
     priority: Priority = Priority.MEDIUM
     assignee: Assignee | None = None
-    due: date | None = None
+    due: Day | None = None
     labels: list[Label] = Field(default_factory=list, max_length=50)
 
 
@@ -168,7 +169,7 @@ class TaskChange(BaseModel):
     priority: Priority | None = None
     status: Status | None = None
     assignee: Assignee | None = None
-    due: date | None = None
+    due: Day | None = None
     labels: list[Label] | None = Field(default=None, max_length=50)
 
 

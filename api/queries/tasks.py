@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from api.paging import Paged
 from pipelines.store.tasks import COLUMNS
 from schemas.errors import NotFound
 from schemas.events import Event
-from schemas.tasks import Comment, Priority, Relation, Review, Status, Task
+from schemas.tasks import Comment, Day, Priority, Relation, Review, Status, Task
 from schemas.verdicts import Category, DecidedBy, Span
 
 Conn = AsyncConnection[Any]
@@ -78,7 +78,7 @@ class TaskFilter(Paged):
     source: Annotated[str | None, Query(max_length=40)] = None
     label: Annotated[str | None, Query(max_length=60)] = None
     q: Annotated[str | None, Query(max_length=200, description="Words of the title.")] = None
-    due_before: date | None = None
+    due_before: Day | None = None
 
 
 async def page(conn: Conn, workspace: str, wanted: TaskFilter, *, below: int | None, limit: int) -> Sequence[TaskView]:

@@ -11,7 +11,11 @@ _ITEM = re.compile(
     r"|^ ?\[(?P<box2>[ xX✓]?)\] ?(?P<work2>\S[^\n]{2,})$",
     re.M,
 )
-_INLINE = re.compile(r"(?:^|(?<=[\s:;,.]))(?P<number>[1-9]\d?)\) ?(?P<work>[^\n]+?)(?=(?<![\s;,.])[\s;,.]++[1-9]\d?\) ?|$)", re.M)
+_INLINE = re.compile(
+    r"(?:^|(?<=[\s:;,.]))(?P<number>[1-9]\d?)\) ?(?P<work>[^\n]+?)"
+    r"(?=(?<![\s;,.])[\s;,.]++[1-9]\d?\) ?|$)",  # tried once a run of separators, else a long one takes quadratic time
+    re.M,
+)
 _HEAD = re.compile(
     r"\b(?:to-?do|to do|tasks?|action items?|plan|please|need(?:s|ed)? to|we need|must|next steps|for today"
     r"|for tomorrow|this week|checklist"
