@@ -140,6 +140,13 @@ class House:
 
             await until(empty, seconds=60, what="the pipeline to settle")
 
+    async def pulling(self) -> bool:
+        """Say whether a flow asks for live messages; one that still loads its code cannot be stopped in order."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=5) as client:
+            health = (await client.get("/api/health")).json()
+        return bool(health["durables"][Durable.LIVE].get("pulls"))
+
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the database."""
         async with await psycopg.AsyncConnection.connect(self.postgres.url(), autocommit=True) as conn:

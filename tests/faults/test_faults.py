@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 
 from tests.faults.house import FLOW, House, balance, house, under_load, watched
+from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
@@ -71,6 +72,7 @@ async def test_termination_under_load_is_clean(stack_folder: Path, pg_bin: Path 
         await made.open()
         async with under_load(made) as ledger:
             for _ in range(3):
+                await until(made.pulling, seconds=20, what="the flow to run")
                 await asyncio.sleep(1.0)  # some load first
                 begun = monotonic()
                 assert made.stop("flow") == 0
