@@ -202,6 +202,8 @@ def open_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        for link in (path for path in (folder / "postgres", folder / "data" / "postgres") if path.is_symlink()):
+            shutil.rmtree(link.resolve(), ignore_errors=True)  # where its user could not have reached the folder
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -77,13 +77,23 @@ def _run(work: Callable[[driving.Say], Coroutine[Any, Any, dict[str, Any]]]) -> 
             progress.update(bar, description=name, completed=done, total=total)
 
         try:
-            # As Ctrl-C: what was started is stopped, and what was written is removed.
-            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-            return asyncio.run(work(say))
-        except KeyboardInterrupt:
+            return asyncio.run(_stoppable(work(say)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
             raise Told("interrupted: nothing is left of it") from None
         except Miscounted as error:
             raise Told(f"the figures are worth nothing: {error}") from error
+
+
+async def _stoppable(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Let SIGTERM do as Ctrl-C does: what was started is stopped, what was written removed."""
+    loop, working = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+    def stop() -> None:
+        loop.add_signal_handler(signal.SIGTERM, lambda: None)  # a second one would cut the tidying short
+        working.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    return await working
 
 
 def _show(report: dict[str, Any], tables: Callable[[dict[str, Any]], Iterator[str | Table]], *, as_json: bool) -> None:
