@@ -177,6 +177,12 @@ class Ledger:
     unknown: set[str] = field(default_factory=set)
 
 
+async def some_load(ledger: Ledger, count: int = 100) -> None:
+    """Wait until so many more messages are acknowledged."""
+    before = len(ledger.acknowledged)
+    await until(lambda: len(ledger.acknowledged) >= before + count, seconds=30, what=f"{count} messages to be accepted")
+
+
 async def send(house: House, ledger: Ledger, stop: asyncio.Event, *, sender: str, seed: int) -> None:
     """Send small lists of messages without pause until ``stop``; what is refused is sent again under the same id."""
     rng, number = random.Random(seed), 0

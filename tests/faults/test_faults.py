@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from tests.faults.house import FLOW, House, balance, house, under_load, watched
+from tests.faults.house import FLOW, House, balance, house, some_load, under_load, watched
 from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
@@ -73,7 +73,7 @@ async def test_termination_under_load_is_clean(stack_folder: Path, pg_bin: Path 
         async with under_load(made) as ledger:
             for _ in range(3):
                 await until(made.pulling, seconds=20, what="the flow to run")
-                await asyncio.sleep(1.0)  # some load first
+                await some_load(ledger)
                 begun = monotonic()
                 assert made.stop("flow") == 0
                 assert monotonic() - begun < 10

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.house import House, Ledger, house, watched
+from tests.faults.house import House, Ledger, house, some_load, watched
 from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
@@ -56,7 +56,7 @@ async def test_full_disk_under_nats_is_said_at_once_and_costs_nothing_that_was_a
     with small_disk(stack_folder / "nats", megabytes=24), house(stack_folder, pg_bin) as made:
         await made.open()
         async with watched(made) as ledger:
-            await until(lambda: len(ledger.acknowledged) > 100, seconds=20, what="some load")
+            await some_load(ledger)
             ballast = fill(stack_folder / "nats")
             await until(lambda: not_ready(made), seconds=15, what="readiness to turn red")
             await refusing(ledger)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from schemas.subjects import Stream
-from tests.faults.house import ACK_WAIT_SECONDS, FLOW, RELAY, House, Ledger, house, watched
+from tests.faults.house import ACK_WAIT_SECONDS, FLOW, RELAY, House, Ledger, house, some_load, watched
 from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -64,8 +64,8 @@ async def test_role_that_was_frozen_for_long_does_nothing_twice(
         await made.open()
         made.start("second flow", FLOW)  # it is given what the frozen one holds
         made.start("second relay", RELAY)
-        async with watched(made):
-            await asyncio.sleep(1.0)  # some load first
+        async with watched(made) as ledger:
+            await some_load(ledger)
             for name in frozen:
                 made.freeze(name)
             await asyncio.sleep(3 * ACK_WAIT_SECONDS)  # how long is what is tested
@@ -77,7 +77,7 @@ async def test_database_that_is_away_for_long_stops_nothing_for_good(stack_folde
     with house(stack_folder, pg_bin) as made:
         await made.open()
         async with watched(made) as ledger:
-            await asyncio.sleep(1.0)  # some load first
+            await some_load(ledger)
             made.postgres.stop()
             assert await post(made, ledger, "while away") == HTTPStatus.SERVICE_UNAVAILABLE
             await asyncio.sleep(AWAY_SECONDS)  # how long is what is tested
@@ -93,7 +93,7 @@ async def test_nats_that_is_away_for_long_is_found_again_within_five_seconds(
     with house(stack_folder, pg_bin) as made:
         await made.open()
         async with watched(made) as ledger:
-            await asyncio.sleep(1.0)  # some load first
+            await some_load(ledger)
             made.nats.stop()
             away = asyncio.create_task(asyncio.sleep(AWAY_SECONDS))
             while not away.done():  # no loop is frozen, and nothing is accepted that is then lost

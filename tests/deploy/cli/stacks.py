@@ -186,6 +186,23 @@ class Up:
 
 
 @contextmanager
+def started(verb: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Start a verb that runs a stack, and wait for nothing: give the process and the file that it writes to."""
+    out = folder / f"{verb}.out"
+    with (
+        out.open("wb") as stream,
+        subprocess.Popen(
+            command(verb, "--data", folder, "--port", 0),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=clean_environment(),
+        ) as process,
+    ):
+        yield process, out
+
+
+@contextmanager
 def up(folder: Path, **options: Any) -> Iterator[Up]:
     """Run a stack while the block runs, unless the block ends it."""
     made = Up(folder, **options)

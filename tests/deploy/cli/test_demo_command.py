@@ -2,10 +2,9 @@
 
 import re
 import signal
-import subprocess
 from pathlib import Path
 
-from tests.deploy.cli.stacks import ROOT, clean_environment, cli, command, processes_of, until
+from tests.deploy.cli.stacks import cli, processes_of, started, until
 
 
 def figures(said: str) -> tuple[int, int]:
@@ -31,17 +30,7 @@ def test_demo_makes_tasks_shows_their_evidence_and_doubles_nothing_the_second_ti
 
 
 def test_demo_that_is_stopped_while_it_plays_ends_well(folder: Path) -> None:
-    out = folder / "demo.out"
-    with (
-        out.open("wb") as stream,
-        subprocess.Popen(
-            command("demo", "--data", folder, "--port", 0),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=clean_environment(),
-        ) as process,
-    ):
+    with started("demo", folder) as (process, out):
         until(lambda: "#1 " in out.read_text(), what="the first task")
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0

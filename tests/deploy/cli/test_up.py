@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import httpx
 
-from tests.deploy.cli.stacks import ROOT, Up, called, clean_environment, cli, command, processes_of, until, up
+from tests.deploy.cli.stacks import ROOT, Up, called, clean_environment, cli, command, processes_of, started, until, up
 
 IMPORTED = 3_000
 
@@ -149,17 +149,7 @@ def test_stack_on_a_taken_port_takes_the_next_and_runs_beside_its_holder(house: 
 
 
 def test_stack_that_is_stopped_twice_while_it_starts_ends_well(folder: Path) -> None:
-    out = folder / "up.out"
-    with (
-        out.open("wb") as stream,
-        subprocess.Popen(
-            command("up", "--data", folder, "--port", 0),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=clean_environment(),
-        ) as process,
-    ):
+    with started("up", folder) as (process, out):
         until(lambda: any("postgres" in line for line in processes_of(folder).values()), what="PostgreSQL")
         begun = time.monotonic()
         for _ in range(2):
