@@ -143,15 +143,23 @@ class Process:
 
 
 def free_port() -> int:
-    """Pick a port of 127.0.0.1 that nobody listens on."""
+    """Pick a port of 127.0.0.1 that nobody listens on, and that nobody else is given for the next minute.
+
+    Whoever is to listen on it starts only later. A connection that this side closes first leaves the port in the
+    kernel's TIME_WAIT: servers, which set SO_REUSEADDR, may take it, and a bind without that, as ours here, may not.
+    """
     for _ in range(200):
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket() as listener, socket.socket() as visitor:
             try:
-                probe.bind(("127.0.0.1", port))
+                listener.bind(("127.0.0.1", secrets.choice(_PORTS)))
             except OSError:
                 continue
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.listen(1)
+            visitor.connect(listener.getsockname())
+            accepted, _ = listener.accept()
+            accepted.close()
+            port: int = listener.getsockname()[1]
             return port
     raise StackError("no free port was found between 20000 and 29999 on 127.0.0.1")
 

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -70,8 +71,7 @@ class Stack:
     @property
     def url(self) -> str:
         """Where the page and the api are."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+        return f"http://{_named(self.settings.host)}:{self.settings.port}"
 
     @property
     def signed_in_url(self) -> str:
@@ -124,18 +124,17 @@ class Stack:
             name=name,
             command=(sys.executable, "-m", "deploy.roles", *roles),
             environment=settings.environment(),
-            ready=self._api_ready if name == "api" else None,
+            ready=partial(_answers, self._watched(name)),
             needs=tuple(needs),
             grace_seconds=5.0,
             directory=Path.cwd(),
         )
 
-    def _api_ready(self, pid: int) -> bool:  # noqa: ARG002
-        try:
-            with urllib.request.urlopen(f"{self.url}/api/health/ready", timeout=3) as answer:  # noqa: S310
-                return bool(answer.status == HTTPStatus.OK)
-        except OSError:
-            return False
+    def _watched(self, name: str) -> str:
+        """Tell which page of a role's process says whether it serves."""
+        if name == "api":
+            return f"{self.url}/api/health/ready"
+        return f"http://{_named(self.settings.host)}:{self.metrics[name]}/metrics"
 
     def _migrate(self) -> None:
         migrate(self.settings.database("migrate"))
@@ -228,6 +227,20 @@ def _and_then(service: Service, step: Callable[[], None]) -> Service:
         return True
 
     return replace(service, ready=ready)
+
+
+def _named(host: str) -> str:
+    """Write an address that is listened on as one that can be visited."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]" if ":" in host else host
+
+
+def _answers(url: str, pid: int) -> bool:  # noqa: ARG001
+    try:
+        with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
 
 
 def _free_api_port(host: str, wanted: int) -> int:

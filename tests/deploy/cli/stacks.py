@@ -208,6 +208,9 @@ def up(folder: Path, **options: Any) -> Iterator[Up]:
     made = Up(folder, **options)
     try:
         yield made
+    except BaseException:
+        print(made.complained())  # noqa: T201  # shown with the failure: why a stack ended is told there only
+        raise
     finally:
         made.client.close()
         if made.process.poll() is None:
