@@ -21,7 +21,7 @@ from connectors import CONNECTORS
 from connectors.files import Format
 from connectors.inlets import inlets
 from connectors.webhook import WebhookSettings
-from deploy.cli.verbs import app as command_line
+from deploy.cli.verbs import command_line
 from deploy.local.permissions import PERMISSIONS
 from deploy.local.stack import PROCESSES
 from deploy.roles import NAMES
@@ -101,7 +101,7 @@ def verbs() -> dict[str, set[str]]:
             options = [option for each in command.params for option in (*each.opts, *each.secondary_opts)]
             yield name, {option for option in options if option.startswith("--")} - {"--help"}
 
-    return dict(walk(get_command(command_line), ""))
+    return dict(walk(get_command(command_line()), ""))
 
 
 @cache

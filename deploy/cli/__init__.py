@@ -21,10 +21,10 @@ class Told(Exception):
 
 def main() -> None:
     """Run one command; exit 1 with a sentence, never with a stack trace, when it cannot go on."""
-    from deploy.cli.verbs import app  # noqa: PLC0415  # the verbs import this module
+    from deploy.cli.verbs import VERBS, command_line  # noqa: PLC0415  # the verbs import this module
 
     try:
-        app()
+        command_line(*(name for name in sys.argv[1:2] if name in VERBS))()
     except Exception as error:  # the host of every verb: what it knows becomes a sentence, the rest is a bug
         said = sentence(error)
         if said is None:
@@ -46,10 +46,9 @@ def _of_server(error: BaseException) -> str | None:
     import nats.errors  # noqa: PLC0415  # classify and --help do without the servers' clients
     import psycopg  # noqa: PLC0415
     import psycopg_pool  # noqa: PLC0415
-    import sqlalchemy.exc  # noqa: PLC0415
 
-    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
-        return _of_server(error.orig)
+    if isinstance(of := getattr(error, "orig", None), BaseException):  # as SQLAlchemy wraps them
+        return _of_server(of)
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn):
         return "the database is not of our shape: run `./run migrate`"
     if isinstance(error, psycopg.OperationalError | psycopg_pool.PoolTimeout):
