@@ -29,11 +29,16 @@ async def test_path_out_of_the_static_folder_is_not_served(client: httpx.AsyncCl
         problem(await client.get(path), 404)
 
 
-@pytest.mark.parametrize(("method", "path"), [("DELETE", "/api/tasks"), ("PUT", "/api/messages"), ("POST", "/docs")])
-async def test_method_that_a_route_does_not_know_is_refused(client: httpx.AsyncClient, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("DELETE", "/api/tasks", "GET, POST"), ("PUT", "/api/messages", "GET, POST"), ("POST", "/docs", "GET")],
+)
+async def test_method_that_a_route_does_not_know_is_refused_with_those_that_it_knows(
+    client: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
     answer = await client.request(method, path)
     problem(answer, 405)
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == allowed
 
 
 async def test_page_is_served_with_its_headers(client: httpx.AsyncClient) -> None:
@@ -185,6 +190,12 @@ async def test_openapi_describes_every_operation_and_its_errors(client: httpx.As
         "POST /api/sources",
         "GET /api/dead",
         "GET /api/dead/{letter}",
+        "PATCH /api/dead/{letter}",
+        "DELETE /api/dead/{letter}",
+        "POST /api/dead/{letter}/requeue",
+        "GET /api/dead/summary",
+        "POST /api/dead/requeue",
+        "POST /api/dead/drop",
         "GET /api/stats",
         "GET /api/health",
         "GET /api/health/live",

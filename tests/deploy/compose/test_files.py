@@ -10,6 +10,7 @@ import pytest
 from deploy import roles
 from deploy.cli.provision import SHARES, files
 from deploy.local.credentials import load_or_create
+from deploy.local.postgres import _SETTINGS
 from tests.deploy.compose.composed import ROOT, program, resolved, secret_file, services, stack
 
 DOCKERFILE = ROOT / "deploy/docker/Dockerfile"
@@ -53,6 +54,13 @@ def test_container_may_not_change_itself_nor_gain_rights(name: str) -> None:
     # Those of ours have their user from the Dockerfile.
     assert service.get("user", "10001:10001").split(":")[0] not in ("root", "0")
     assert ("user" in service) == (service["image"] != services()["api"]["image"])
+
+
+def test_database_logs_no_statement_and_no_context_as_the_embedded_one() -> None:
+    given = services()["postgres"]["command"]
+    told = {name: value for name, value in _SETTINGS.items() if name.startswith("log_") and name != "log_timezone"}
+    assert told
+    assert given == ["postgres", *(part for name, value in told.items() for part in ("-c", f"{name}={value}"))]
 
 
 def test_image_is_not_run_by_root() -> None:
