@@ -18,6 +18,7 @@ from api.headers import SecurityHeaders
 from api.limits import Limits
 from api.metrics import Counting
 from api.problems import DOCUMENTED, Faults, install
+from api.roster import Roster
 from api.routes import dead, docs, events, health, messages, sources, stats, tasks
 from api.routes.live import live
 from schemas.sources import NewSource
@@ -41,8 +42,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with resources() as opened, Fanout(opened.nats, missing=opened.read) as fanout:
-            app.state.house = House(opened, fanout, workspace, check_source)
+        async with (
+            resources() as opened,
+            Fanout(opened.nats, missing=opened.read) as fanout,
+            Roster(opened.nats) as roster,
+        ):
+            app.state.house = House(opened, fanout, roster, workspace, check_source)
             yield
 
     app = FastAPI(

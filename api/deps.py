@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from psycopg_pool import AsyncConnectionPool
 
 from api.fanout import Fanout
+from api.roster import Roster
 from connectors.publish import Publisher
 from schemas.sources import NewSource
 
@@ -33,6 +34,7 @@ class House:
 
     resources: Resources
     fanout: Fanout
+    roster: Roster
     workspace: str
     check_source: Callable[[NewSource], None] | None
 

@@ -34,6 +34,6 @@ class Counting:
             await self._app(scope, receive, sending)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("route"), "path_format", "none")
             REQUESTS.labels(method, route, str(status or "gone")).inc()
             SECONDS.labels(method, route).observe(perf_counter() - begun)

@@ -1,5 +1,6 @@
 """The role dataflow: Bytewax in the main thread, NATS and PostgreSQL on an event loop beside it."""
 
+import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from pipelines.commit import Committer
 from pipelines.dataflow import build
 from pipelines.intake import Intake
 from pipelines.judges import rules
+from pipelines.pulse import beat
 from pipelines.sink import Commits
 from pipelines.source import Deliveries
 from pipelines.store import workspaces
@@ -64,8 +66,10 @@ class _Parts:
         self.intake = Intake(nc, {name: streams.consumer_config(name) for name in (Durable.LIVE, Durable.BULK)})
         self.committer = self._committer(pool, nc, self.intake)
         await self.intake.start()
+        self._beating = asyncio.create_task(beat(nc, "dataflow", self.committer.trouble))
 
     async def close(self) -> None:
+        self._beating.cancel()
         await self.intake.close()
         await self._stack.aclose()
 

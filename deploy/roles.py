@@ -26,11 +26,12 @@ ROLES = {
     "relay": "deploy.backstage:relay",
     "bury": "deploy.backstage:bury",
     "commands": "deploy.backstage:commands",
+    "requeue": "deploy.backstage:requeue",
     "keeper": "deploy.backstage:keeper",
 }
 """Loaded by name: a process holds the code of its own roles only. Besides these, ``dataflow`` (deploy/flow.py)."""
 
-NAMES = (*HTTP, DATAFLOW, "relay", "bury", "commands", "keeper")
+NAMES = (*HTTP, DATAFLOW, "relay", "bury", "commands", "requeue", "keeper")
 
 
 def play(settings: Settings, names: Sequence[str]) -> None:

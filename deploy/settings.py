@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     raw_max_bytes: int = Field(default=2 * 1024**3, ge=1024**2)
     """Bytes that the stream of raw messages may take; when it is full, inlets answer 503."""
 
+    dead_letter_days: int = Field(default=90, ge=1, le=36_500)
+    """Days after which a dead letter that nothing happened to is dropped, also one that waits for a person."""
+
     @field_validator("hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -133,6 +136,7 @@ class Settings(BaseSettings):
             "TASKTRACKER_LOG_LEVEL": self.log_level,
             "TASKTRACKER_NATS_DURABLE": str(self.nats_durable).lower(),
             "TASKTRACKER_RAW_MAX_BYTES": str(self.raw_max_bytes),
+            "TASKTRACKER_DEAD_LETTER_DAYS": str(self.dead_letter_days),
             "PYTHONUNBUFFERED": "1",
         }
         return {name: value for name, value in said.items() if value}

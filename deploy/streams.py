@@ -12,7 +12,7 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from schemas.subjects import Durable, Stream
+from schemas.subjects import GIVEN_UP, Durable, Stream
 
 MEBIBYTE = 1024**2
 RAW_MAX_BYTES = 2048 * MEBIBYTE
@@ -22,6 +22,8 @@ _DURABLES = {
     Durable.LIVE: (Stream.RAW, "raw.>"),
     Durable.BULK: (Stream.RAW, "bulk.>"),
     Durable.BURY: (Stream.DEAD, "dead.>"),
+    Durable.ADVISORIES: (Stream.DEAD, GIVEN_UP),
+    Durable.REQUEUE: (Stream.RESULTS, "results.*.dead.requeued"),
     Durable.COMMANDS: (Stream.COMMANDS, "commands.>"),
 }
 
@@ -55,7 +57,8 @@ def stream_configs(*, raw_max_bytes: int = RAW_MAX_BYTES) -> list[StreamConfig]:
     )
     dead = StreamConfig(
         name=Stream.DEAD,
-        subjects=["dead.>"],
+        # Our durables never give up (see consumer_config); what one of another shape gives up is told here, too.
+        subjects=["dead.>", GIVEN_UP],
         max_age=90 * _DAY_SECONDS,
         max_bytes=256 * MEBIBYTE,
         discard=DiscardPolicy.NEW,

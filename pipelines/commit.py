@@ -17,6 +17,7 @@ from pipelines import metrics
 from pipelines.burial import Letter, bury, letter
 from pipelines.carry import Carried, Delivery, Refusal
 from pipelines.intake import Intake
+from pipelines.pulse import Trouble
 from pipelines.store.messages import Persisted, persist
 from schemas.errors import Unavailable
 from schemas.tasks import Extracted
@@ -62,6 +63,7 @@ class Committer:
         self._stop_seconds = stop_seconds
         self._stop_seen: float | None = None
         self._turn = asyncio.Lock()
+        self.trouble = Trouble()
 
     async def commit(self, batch: Sequence[Item]) -> None:
         """Store a batch, bury what cannot be used, and acknowledge all of it; raises Stopped."""
@@ -105,11 +107,13 @@ class Committer:
             try:
                 outcome = await self._in_time(attempt())
                 metrics.PAUSED.set(0)
+                self.trouble.clear()
                 return outcome
             except TOO_MUCH:
                 raise
             except (*OUTAGE, Unavailable, nats.errors.Error) as error:
                 metrics.PAUSED.set(1)
+                self.trouble.note(error)
                 _log.warning("paused, trying again: %s", str(error).partition("\n")[0] or repr(error))
             if self._overdue():
                 raise Stopped

@@ -18,7 +18,7 @@ FULL_SHARE = 0.8
 
 READERS: dict[Stream, tuple[Durable, ...]] = {
     Stream.RAW: (Durable.LIVE, Durable.BULK),
-    Stream.DEAD: (Durable.BURY,),
+    Stream.DEAD: (Durable.BURY, Durable.ADVISORIES),
     Stream.COMMANDS: (Durable.COMMANDS,),
 }
 

@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+ROLE_UP = Gauge("tasktracker_role_up", "1 while a role is at work in this process", ["role"])
 STAGE_SECONDS = Histogram(
     "tasktracker_stage_seconds",
     "Time that a stage took for a batch",

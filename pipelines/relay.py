@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from pipelines import metrics
+from pipelines.pulse import Trouble
 from pipelines.store import outbox
 from pipelines.store.events import CHANNEL
 from pipelines.store.outbox import Told
@@ -40,27 +41,32 @@ class Fenced(Exception):
     """RESULTS is not where we left it: somebody else has written, or it was made anew."""
 
 
-async def relay(connect: Callable[[], Awaitable[Connection]], nc: Client, stop: asyncio.Event) -> None:
+async def relay(
+    connect: Callable[[], Awaitable[Connection]], nc: Client, stop: asyncio.Event, *, trouble: Trouble | None = None
+) -> None:
     """Relay while leading, stand by otherwise, until ``stop``; whatever fails is begun again from what is stored.
 
     ``connect`` opens an autocommit connection of the writing role: the leader's lock lives and dies with it.
     """
+    trouble = trouble or Trouble()
     while not stop.is_set():
         try:
             async with await connect() as conn:
-                await _stand_by(conn, stop)
+                await _stand_by(conn, stop, trouble)
                 if not stop.is_set():
                     metrics.RELAY_LEADER.set(1)
-                    await _lead(conn, nc, stop)
+                    await _lead(conn, nc, stop, trouble)
         except (psycopg.Error, nats.errors.Error, nats.js.errors.Error, Fenced, OSError, TimeoutError) as error:
+            trouble.note(error)
             _log.warning("the relay starts over: %s", str(error).partition("\n")[0] or repr(error))
             await _pause(stop)
         finally:
             metrics.RELAY_LEADER.set(0)
 
 
-async def _stand_by(conn: Connection, stop: asyncio.Event) -> None:
+async def _stand_by(conn: Connection, stop: asyncio.Event, trouble: Trouble) -> None:
     while not stop.is_set() and not await outbox.lead(conn):
+        trouble.clear()
         await _pause(stop)
 
 
@@ -71,7 +77,7 @@ async def _pause(stop: asyncio.Event) -> None:
         return
 
 
-async def _lead(conn: Connection, nc: Client, stop: asyncio.Event) -> None:
+async def _lead(conn: Connection, nc: Client, stop: asyncio.Event, trouble: Trouble) -> None:
     await conn.execute(f"listen {CHANNEL}")
     results = Results(nc)
     await reconcile(conn, results)
@@ -81,12 +87,14 @@ async def _lead(conn: Connection, nc: Client, stop: asyncio.Event) -> None:
         begun = perf_counter()
         events = await outbox.pending(conn, limit=BATCH)
         if not events:
+            trouble.clear()
             async for _ in conn.notifies(timeout=POLL_SECONDS, stop_after=1):
                 pass
             continue
         await results.append([(position + place, event) for place, event in enumerate(events, start=1)])
         await outbox.place(conn, [(position + place, event.id) for place, event in enumerate(events, start=1)])
         position += len(events)
+        trouble.clear()
         metrics.RELAYED.inc(len(events))
         metrics.RELAY_SECONDS.observe(perf_counter() - begun)
 

@@ -20,6 +20,10 @@ class EventType(StrEnum):
     TASK_COMMENTED = "task.commented"
     SOURCE_UPDATED = "source.updated"
     DEAD_BURIED = "dead.buried"
+    DEAD_EDITED = "dead.edited"
+    DEAD_REQUEUED = "dead.requeued"
+    DEAD_SENT = "dead.sent"
+    DEAD_DROPPED = "dead.dropped"
 
 
 class Event(BaseModel):

@@ -8,6 +8,13 @@ from pydantic import StringConstraints
 SLUG_PATTERN = r"^[a-z0-9-]{1,40}$"
 Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 
+GIVEN_UP = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+"""Where NATS tells that it gave a message up, with the names of stream and consumer behind it."""
+
+
+STATES = "state.>"
+"""What the replicas of every role say of themselves; kept by no stream."""
+
 
 class Stream(StrEnum):
     """The JetStream streams; deploy/streams.py says how each one keeps its messages."""
@@ -24,6 +31,8 @@ class Durable(StrEnum):
     LIVE = "flow-live"
     BULK = "flow-bulk"
     BURY = "bury"
+    ADVISORIES = "advisories"
+    REQUEUE = "requeue"
     COMMANDS = "commands"
 
 
@@ -61,6 +70,15 @@ def dead(stage: str) -> str:
     'dead.normalize'
     """
     return f"dead.{stage}"
+
+
+def state(role: str, replica: str) -> str:
+    """Name the subject of what a replica of a role says of itself.
+
+    >>> state("dataflow", "6f0c2a91")
+    'state.dataflow.6f0c2a91'
+    """
+    return f"state.{role}.{replica}"
 
 
 def commands(workspace: str, channel: str) -> str:

@@ -139,7 +139,7 @@ def routes() -> set[str]:
     nobody: Any = None
     doors = inlets(sources=nobody, publisher=nobody).routes
     found = [route for route in (*served, *doors) if isinstance(route, Route)]
-    return {f"{method} {route.path}" for route in found for method in route.methods or () if method != "HEAD"}
+    return {f"{method} {route.path_format}" for route in found for method in route.methods or () if method != "HEAD"}
 
 
 @cache
@@ -381,3 +381,10 @@ def test_each_promise_of_the_readme_names_a_test() -> None:
     promises = [line for line in sections(read("README.md"))["What is promised"].splitlines() if line.startswith("| ")]
     assert len(promises) > 10
     assert [promise for promise in promises[1:] if "test_" not in promise] == []
+
+
+def test_each_promise_of_the_guarantees_names_a_test() -> None:
+    rows = [line.split(" | ") for line in read("docs/guarantees.md").splitlines() if line.startswith("| ")]
+    promises = [cells for cells in rows if len(cells) == 4 and cells[0] != "| Promise"]
+    assert len(promises) > 15
+    assert [cells[0] for cells in promises if "test_" not in cells[2]] == []

@@ -59,6 +59,7 @@ where messages.id is null or (
 _BURIED = """
 select id from dead_letters where id = any(%(letters)s)
 union select (data->>'id')::uuid from events where type = 'dead.buried' and data->>'id' = any(%(names)s)
+union select (data->>'name')::uuid from events where type = 'dead.buried' and data->>'name' = any(%(names)s)
 """
 
 _UNTOLD = {

@@ -29,6 +29,8 @@ _STREAMS = {
     Durable.LIVE: Stream.RAW,
     Durable.BULK: Stream.RAW,
     Durable.BURY: Stream.DEAD,
+    Durable.ADVISORIES: Stream.DEAD,
+    Durable.REQUEUE: Stream.RESULTS,
     Durable.COMMANDS: Stream.COMMANDS,
 }
 
@@ -41,7 +43,7 @@ async def live() -> dict[str, str]:
 
 @router.get("/api/health/ready", response_model=None)
 async def ready(house: deps.HouseDep) -> JSONResponse | dict[str, str]:
-    """Say whether requests can be served: the database is of our shape, NATS is connected and confirms."""
+    """Say whether requests can be served: database and NATS do their part, no role is kept from its work."""
     wrong = []
     if (database := await _database(house))["status"] != "ok":
         wrong.append(f"database: {database['status']}")
@@ -49,6 +51,7 @@ async def ready(house: deps.HouseDep) -> JSONResponse | dict[str, str]:
         wrong.append("nats: not connected")
     elif house.resources.publisher.stalled:
         wrong.append("nats: does not confirm what is published")
+    wrong += house.roster.troubles()
     if wrong:
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "; ".join(wrong), headers={"Retry-After": "2"})
     return {"status": "ok"}
@@ -56,11 +59,12 @@ async def ready(house: deps.HouseDep) -> JSONResponse | dict[str, str]:
 
 @router.get("/api/health")
 async def full(house: deps.HouseDep) -> dict[str, Any]:
-    """Show the servers, what waits at each durable, how far the relay is behind, and the sockets."""
+    """Show the servers, the roles that say they live, what waits at each durable, the relay's lag, and the sockets."""
     database = await _database(house)
     return {
         "database": database,
         "nats": {"status": "ok" if house.resources.nats.is_connected else "not connected"},
+        "roles": house.roster.roles(),
         "durables": await _durables(house),
         "sockets": house.fanout.sockets,
         "position": house.fanout.position,

@@ -4,13 +4,13 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from api import deps
 from api.paging import Page, cursor_of, cut, read_cursor
-from api.problems import Problem
 from api.queries import events, tasks
 from api.queries.tasks import TaskDetail, TaskFilter, TaskView
+from api.versions import IfMatch, read_version, tag
 from pipelines.store import comments as comment_store
 from pipelines.store import tasks as store
 from pipelines.store.idempotency import once
@@ -19,8 +19,6 @@ from schemas.tasks import Comment, NewComment, NewTask, ReviewDecision, Task, Ta
 router = APIRouter(prefix="/api/tasks", tags=["tasks"])
 
 HISTORY = 200
-
-IfMatch = Annotated[str | None, Header(alias="If-Match", description='The version that was read, as "3".')]
 
 
 @router.get("")
@@ -41,7 +39,7 @@ async def one(conn: deps.Read, workspace: deps.Workspace, name: str, response: R
     """Show a task, by id or number, with its evidence, comments, history and verdicts."""
     task = await tasks.one(conn, workspace, name)
     evidence = (await tasks.evidence(conn, [task.id]))[task.id]
-    _tag(response, task)
+    tag(response, task.version)
     return TaskDetail(
         **task.model_dump(),
         evidence=evidence,
@@ -62,7 +60,7 @@ async def create(
 
     task = Task.model_validate_json(await once(conn, workspace, key, f"task {new.model_dump_json()}", do))
     response.headers["Location"] = f"/api/tasks/{task.id}"
-    _tag(response, task)
+    tag(response, task.version)
     return task
 
 
@@ -76,8 +74,8 @@ async def change(
     if_match: IfMatch = None,
 ) -> Task:
     """Change a task's fields; ``If-Match`` says which version you saw."""
-    changed = await store.change(conn, workspace, task, wanted, actor=deps.ACTOR, version=_version(if_match))
-    _tag(response, changed)
+    changed = await store.change(conn, workspace, task, wanted, actor=deps.ACTOR, version=read_version(if_match))
+    tag(response, changed.version)
     return changed
 
 
@@ -91,8 +89,8 @@ async def review(
     if_match: IfMatch = None,
 ) -> Task:
     """Accept a reading, correct it, or say that it is no task."""
-    judged = await store.review(conn, workspace, task, decision, actor=deps.ACTOR, version=_version(if_match))
-    _tag(response, judged)
+    judged = await store.review(conn, workspace, task, decision, actor=deps.ACTOR, version=read_version(if_match))
+    tag(response, judged.version)
     return judged
 
 
@@ -106,19 +104,3 @@ async def comment(
         return (await comment_store.add(conn, workspace, task, new, actor=deps.ACTOR)).model_dump_json()
 
     return Comment.model_validate_json(await once(conn, workspace, key, f"comment {task} {new.text}", do))
-
-
-def _version(if_match: str | None) -> int | None:
-    """Read the version that the caller saw; ``*`` stands for any."""
-    if if_match is None:
-        raise Problem(HTTPStatus.PRECONDITION_REQUIRED, "send If-Match with the version that you saw (its ETag)")
-    given = if_match.strip().removeprefix("W/").strip('"')
-    if given == "*":
-        return None
-    if not (given.isascii() and given.isdigit() and len(given) <= 9):
-        raise Problem(HTTPStatus.PRECONDITION_FAILED, "If-Match is no version of a task")
-    return int(given)
-
-
-def _tag(response: Response, task: Task) -> None:
-    response.headers["ETag"] = f'"{task.version}"'

@@ -19,6 +19,7 @@ from deploy.bench.flow import Cost
 from deploy.bench.load import WORKSPACE, Load
 from deploy.bench.pace import steps
 from deploy.bench.servers import Servers, until
+from deploy.local.stack import PROCESSES
 from deploy.settings import Settings
 from pipelines.store import sources
 from schemas.events import EventType
@@ -28,7 +29,7 @@ SOURCE, CHANNEL = "bench-live", "api"
 _LAST_SECONDS = 60.0
 """How long the last frames may take."""
 
-ROLES = {"api": ("api",), "flow-0": ("dataflow",), "relay": ("relay", "bury", "commands", "keeper")}
+ROLES = {"api": ("api",), "flow-0": ("dataflow",), "relay": PROCESSES["relay"]}
 """The processes of a stack, as ``up`` starts them."""
 
 

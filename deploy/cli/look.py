@@ -71,6 +71,9 @@ def _wrong(before: dict[str, Any], now: dict[str, Any], processes: dict[str, boo
     for name in ("database", "nats"):
         if now[name]["status"] != "ok":
             yield f"{name}: {now[name]['status']}"
+    for name, role in now["roles"].items():
+        if role["trouble"]:
+            yield f"{name} cannot work: {role['trouble']}"
     for name, durable in now["durables"].items():
         if durable["status"] != "ok":
             yield f"durable {name}: {durable['status']}; `./run migrate` declares what is missing"

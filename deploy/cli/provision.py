@@ -34,7 +34,7 @@ SHARES = {
     "api": Share(("read", "write"), ("api",)),
     "inlets": Share(("write",), ("inlets",)),
     "dataflow": Share(("write",), ("flow",)),
-    "relay": Share(("write",), ("relay", "lanes", "keeper")),
+    "relay": Share(("write",), ("relay", "lanes", "requeue", "keeper")),
     "commands": Share(("write",), ("lanes",)),
     "migrate": Share(("migrate",), ("admin",)),
     "tools": Share(("read", "write"), ("files", "operator")),

@@ -39,7 +39,7 @@ def ask(settings: Settings, path: str, *, method: str = "GET", **options: Any) -
         raise Told(f"{_nothing_runs(settings)}, or set TASKTRACKER_TOKEN")
     url = found.url if found else f"http://{settings.host}:{settings.port}"
     try:
-        headers = {"Authorization": f"Bearer {settings.access_token()}"}
+        headers = {"Authorization": f"Bearer {settings.access_token()}"} | options.pop("headers", {})
         answer = httpx.request(method, f"{url}{path}", headers=headers, timeout=10, **options)
     except httpx.HTTPError as error:
         if found:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -22,7 +23,7 @@ from schemas.dead import dead_letter_id
 from schemas.messages import RawMessage
 from schemas.subjects import Durable, Stream
 
-STAGES = ("decode", "normalize", "classify", "extract", "persist")
+STAGES = ("decode", "normalize", "classify", "extract", "persist", "deliver")
 """Where a message can be buried."""
 
 
@@ -111,12 +112,13 @@ async def _done(nc: Client) -> dict[str, int]:
 
 
 async def _not_buried(conn: balance.Conn, messages: Sequence[Kept]) -> list[Kept]:
-    letters: dict[UUID, Kept] = {
-        dead_letter_id(message.subject, stage, message.body): message for message in messages for stage in STAGES
-    }
+    letters: defaultdict[UUID, list[int]] = defaultdict(list)  # the same bytes died as often as they were sent
+    for message in messages:
+        for stage in STAGES:
+            letters[dead_letter_id(message.subject, stage, message.body)].append(message.sequence)
     if not letters:
         return []
-    traced = {letters[letter].sequence for letter in await balance.buried(conn, list(letters))}
+    traced = {sequence for letter in await balance.buried(conn, list(letters)) for sequence in letters[letter]}
     return [message for message in messages if message.sequence not in traced]
 
 

@@ -10,7 +10,14 @@ from deploy.cli import options, read_settings
 from deploy.cli.look import Look, look
 from deploy.cli.terminal import table, terminal
 
-_DURABLES = {"flow-live": "live messages", "flow-bulk": "imports", "bury": "dead letters", "commands": "commands"}
+_DURABLES = {
+    "flow-live": "live messages",
+    "flow-bulk": "imports",
+    "bury": "dead letters",
+    "requeue": "dead letters sent round again",
+    "advisories": "messages given up by NATS",
+    "commands": "commands",
+}
 
 
 def status(data: options.Data = None, as_json: options.Json = False) -> None:

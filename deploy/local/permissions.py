@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from schemas import subjects
+
 _API = "$JS.API"
 
 
@@ -50,6 +52,12 @@ def _consume(stream: str, *durables: str) -> tuple[str, ...]:
     return (f"{_API}.STREAM.INFO.{stream}", *(subject for subjects in each for subject in subjects))
 
 
+def _state(role: str) -> str:
+    return subjects.state(role, "*")
+
+
+_KEPT = ("RAW", "DEAD", "COMMANDS")
+
 HTTP_CHANNELS = ("webhook",)
 """The channels whose messages come in through connectors/inlets.py."""
 
@@ -85,23 +93,38 @@ PERMISSIONS: dict[str, Grant] = {
             "$JS.ACK.RESULTS.>",
             "$JS.FC.RESULTS.>",
         ),
+        subscribe=(subjects.STATES,),
     ),
     "inlets": Grant(publish=tuple(f"raw.*.{channel}.>" for channel in HTTP_CHANNELS)),
     "files": Grant(publish=("bulk.*.files.>", "dead.import")),
-    "flow": Grant(publish=(*_consume("RAW", "flow-live", "flow-bulk"), "dead.>")),
-    "relay": Grant(publish=("results.>", *_read("RESULTS"))),
+    "flow": Grant(publish=(*_consume("RAW", "flow-live", "flow-bulk"), "dead.>", _state("dataflow"))),
+    "relay": Grant(publish=("results.>", *_read("RESULTS"), _state("relay"))),
     "lanes": Grant(
-        publish=(*_consume("DEAD", "bury"), *_consume("COMMANDS", "commands"), f"{_API}.STREAM.NAMES", "dead.>"),
+        publish=(
+            *_consume("DEAD", "bury", "advisories"),
+            *_consume("COMMANDS", "commands"),
+            *(f"{_API}.DIRECT.GET.{stream}" for stream in ("RAW", "RESULTS", "DEAD", "COMMANDS")),
+            *map(_state, ("bury", "commands")),
+            f"{_API}.STREAM.NAMES",
+            "dead.>",
+        ),
+    ),
+    "requeue": Grant(
+        publish=(
+            *_consume("RESULTS", "requeue"),
+            _state("requeue"),
+            f"{_API}.STREAM.NAMES",
+            "raw.*.*.*",
+            "bulk.*.*.*",
+            "commands.*.*",
+            "dead.requeue",
+        ),
     ),
     "keeper": Grant(
-        publish=tuple(
-            subject
-            for stream in ("RAW", "DEAD", "COMMANDS")
-            for subject in (
-                f"{_API}.STREAM.INFO.{stream}",
-                f"{_API}.CONSUMER.INFO.{stream}.*",
-                f"{_API}.STREAM.PURGE.{stream}",
-            )
+        publish=(
+            *(f"{_API}.STREAM.{verb}.{stream}" for verb in ("INFO", "PURGE") for stream in _KEPT),
+            *(f"{_API}.CONSUMER.INFO.{stream}.*" for stream in _KEPT),
+            _state("keeper"),
         ),
     ),
 }

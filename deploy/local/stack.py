@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 
 import nats
@@ -24,12 +24,11 @@ from deploy.local.postgres import Postgres
 from deploy.local.process import Service, StackError, free_port
 from deploy.local.supervisor import OnReady, Supervisor
 from deploy.settings import Settings
-from pipelines.store.migrate import migrate
 
 PROCESSES = {
     "api": ("api", "inlets"),
     "dataflow": ("dataflow",),
-    "relay": ("relay", "bury", "commands", "keeper"),
+    "relay": ("relay", "bury", "commands", "requeue", "keeper"),
 }
 """The processes of a stack and the roles that each plays."""
 
@@ -124,19 +123,18 @@ class Stack:
             name=name,
             command=(sys.executable, "-m", "deploy.roles", *roles),
             environment=settings.environment(),
-            ready=partial(_answers, self._watched(name)),
+            ready=partial(_api_ready, self.url) if name == "api" else partial(_at_work, self._metrics(name), roles),
             needs=tuple(needs),
             grace_seconds=5.0,
             directory=Path.cwd(),
         )
 
-    def _watched(self, name: str) -> str:
-        """Tell which page of a role's process says whether it serves."""
-        if name == "api":
-            return f"{self.url}/api/health/ready"
+    def _metrics(self, name: str) -> str:
         return f"http://{_named(self.settings.host)}:{self.metrics[name]}/metrics"
 
     def _migrate(self) -> None:
+        from pipelines.store.migrate import migrate  # noqa: PLC0415  # a third of a second, for those who only look
+
         migrate(self.settings.database("migrate"))
 
     def _declare(self) -> None:
@@ -235,12 +233,22 @@ def _named(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _answers(url: str, pid: int) -> bool:  # noqa: ARG001
+def _api_ready(url: str, pid: int) -> bool:  # noqa: ARG001
+    return _page(f"{url}/api/health/ready") is not None
+
+
+def _at_work(url: str, roles: Sequence[str], pid: int) -> bool:  # noqa: ARG001
+    """Say whether a process has begun to play all of its roles."""
+    page = _page(url) or ""
+    return all(f'tasktracker_role_up{{role="{role}"}} 1.0' in page for role in roles)
+
+
+def _page(url: str) -> str | None:
     try:
         with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310
-            return bool(answer.status == HTTPStatus.OK)
-    except OSError:
-        return False
+            return str(answer.read(), "utf-8")
+    except (OSError, HTTPException):
+        return None
 
 
 def _free_api_port(host: str, wanted: int) -> int:

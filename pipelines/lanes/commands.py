@@ -7,15 +7,12 @@ import psycopg
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from psycopg_pool import AsyncConnectionPool
-from pydantic import ValidationError
 
 from pipelines import metrics
 from pipelines.burial import bury, letter
-from pipelines.carry import summary
 from pipelines.lanes import undecoded
-from pipelines.store.commands import obey
-from schemas.commands import Command
-from schemas.errors import Conflict, NotFound
+from pipelines.store.commands import obey, read
+from schemas.errors import Conflict, NotFound, Rejected
 from schemas.subjects import Durable, Stream
 
 _log = logging.getLogger(__name__)
@@ -40,7 +37,9 @@ def attach(
     )
     async def commands(message: NatsMessage) -> None:
         try:
-            outcome = await _settle(broker, pool, message.raw_message.subject, message.raw_message.data)
+            raw = message.raw_message
+            place = str(raw.metadata.sequence.stream)  # tells one that was sent round again from a redelivery
+            outcome = await _settle(broker, pool, raw.subject, raw.data, place)
         except Exception:  # a host: the database or NATS is away
             _log.exception("a command was not done, trying again")
             metrics.LANE_MESSAGES.labels("commands", "retried").inc()
@@ -51,17 +50,15 @@ def attach(
 
 
 async def _settle(
-    broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], subject: str, body: bytes
+    broker: NatsBroker, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], subject: str, body: bytes, place: str
 ) -> str:
     try:
-        command = Command.model_validate_json(body)
-        if subject.split(".")[1] != command.workspace:
-            raise ValueError(f"says workspace {command.workspace} on subject {subject}")
+        command = read(subject, body)
         async with pool.connection() as conn:
             return "done" if await obey(conn, command) else "repeated"
-    except ValidationError as error:
-        reason = f"no command: {summary(error)}"
+    except Rejected as error:
+        reason = error.reason
     except (NotFound, Conflict, ValueError, psycopg.DataError) as error:
         reason = f"{type(error).__name__}: {error}"
-    await bury(await broker.connect(), letter(subject, body, stage=_STAGE, reason=reason))
+    await bury(await broker.connect(), letter(subject, body, stage=_STAGE, reason=reason, sequence=place))
     return "buried"

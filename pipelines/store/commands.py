@@ -3,9 +3,23 @@
 from typing import Any
 
 from psycopg import AsyncConnection
+from pydantic import ValidationError
 
+from pipelines.carry import summary
 from pipelines.store import idempotency, tasks
 from schemas.commands import Command
+from schemas.errors import Rejected
+
+
+def read(subject: str, body: bytes) -> Command:
+    """Read a command off the wire; raises Rejected for what is none, or lies about its workspace."""
+    try:
+        command = Command.model_validate_json(body)
+    except ValidationError as error:
+        raise Rejected(f"no command: {summary(error)}") from error
+    if subject.split(".")[1] != command.workspace:
+        raise Rejected(f"says workspace {command.workspace} on subject {subject}")
+    return command
 
 
 async def obey(conn: AsyncConnection[Any], command: Command) -> bool:

@@ -1,6 +1,7 @@
 """api/routes/health.py and stats.py: is it alive, can it serve, and what has it done."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import nats
@@ -11,7 +12,8 @@ from api.deps import Resources
 from deploy import streams
 from pipelines.store import sources
 from pipelines.store.messages import persist
-from schemas.subjects import Stream
+from schemas import subjects
+from schemas.subjects import Durable, Stream
 from tests.asking import Conn
 from tests.making import extracted
 from tests.problems import problem
@@ -38,7 +40,7 @@ async def test_whole_health_shows_servers_durables_relay_and_sockets(client: htt
     assert health["database"]["status"] == health["nats"]["status"] == "ok"
     assert health["database"]["relay"]["waiting"] == 1
     assert health["database"]["relay"]["seconds"] >= 0
-    assert set(health["durables"]) == {"flow-live", "flow-bulk", "bury", "commands"}
+    assert set(health["durables"]) == set(Durable)
     assert health["durables"]["flow-live"] == {"status": "ok", "waiting": 0, "held": 0, "pulls": 0}
     assert (health["sockets"], health["position"]) == (0, 0)
 
@@ -51,6 +53,47 @@ async def test_what_waits_for_the_flow_is_counted(client: httpx.AsyncClient) -> 
     await client.post("/api/messages", json={"source": "crm", "external_id": "1", "text": "please ship"})
     health = (await client.get("/api/health")).json()
     assert health["durables"]["flow-live"]["waiting"] == 1
+
+
+async def told(nats_urls: Callable[[str], str], **state: object) -> None:
+    """Let a replica of the dataflow say how it does."""
+    flow = await nats.connect(nats_urls("flow"))
+    body = {"role": "dataflow", "replica": "one", "up_seconds": 7} | state
+    await flow.publish(subjects.state("dataflow", "x"), json.dumps(body).encode())
+    await flow.close()
+
+
+async def role(client: httpx.AsyncClient) -> object:
+    return (await client.get("/api/health")).json()["roles"].get("dataflow")
+
+
+async def test_roles_are_shown_while_they_say_that_they_live(
+    client: httpx.AsyncClient, nats_urls: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await role(client) is None
+    await told(nats_urls, trouble="no name of ours!")
+    await told(nats_urls)
+    await told(nats_urls, replica="two", up_seconds=9, trouble="Deadlock", trouble_seconds=0.1)
+    await until(lambda: _shows(client, {"replicas": 2, "up_seconds": 9, "trouble": None}))
+    assert (await client.get("/api/health/ready")).status_code == 200
+    monkeypatch.setattr("api.roster._SILENT_SECONDS", 0.0)
+    assert await role(client) is None
+
+
+async def _shows(client: httpx.AsyncClient, wanted: object) -> bool:
+    return await role(client) == wanted
+
+
+async def test_role_that_is_kept_from_its_work_is_not_ready(
+    client: httpx.AsyncClient, nats_urls: Callable[[str], str]
+) -> None:
+    await told(nats_urls, replica="well")
+    await told(nats_urls, trouble="DiskFull", trouble_seconds=3.2)
+    await until(lambda: _shows(client, {"replicas": 2, "up_seconds": 7, "trouble": "DiskFull for 3 s"}))
+    assert "dataflow: DiskFull for 3 s" in problem(await client.get("/api/health/ready"), 503)
+    await told(nats_urls)
+    await until(lambda: _shows(client, {"replicas": 2, "up_seconds": 7, "trouble": None}))
+    assert (await client.get("/api/health/ready")).status_code == 200
 
 
 async def test_database_of_another_revision_is_not_ready(client: httpx.AsyncClient, owner: Conn) -> None:

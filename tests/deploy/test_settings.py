@@ -123,6 +123,7 @@ def test_environment_gives_a_roles_process_the_same_settings(
         log_level="debug",
         nats_durable=False,
         raw_max_bytes=2**21,
+        dead_letter_days=7,
     )
     default = Settings()
     assert not {name for name in Settings.model_fields if getattr(given, name) == getattr(default, name)}

@@ -198,9 +198,11 @@ async def test_nothing_is_acknowledged_or_buried_while_it_cannot_be_stored(house
         committing = asyncio.create_task(house.committer.commit(batch))
         done, _ = await asyncio.wait({committing}, timeout=0.4)  # it would be done by then: the time is what is tested
         assert not done
+        assert house.committer.trouble.error is not None
         assert await house.spent() == (20, 0)
         assert await house.dead() == []
     await asyncio.wait_for(committing, 10)
+    assert house.committer.trouble.error is None
     assert await house.rows() == ids(20)
     await house.settled()
     assert await house.spent() == (0, 0)

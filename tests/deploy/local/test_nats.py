@@ -149,6 +149,11 @@ def test_configuration_with_its_passwords_is_private(nats_server: Nats) -> None:
         ("relay", "$JS.API.STREAM.DELETE.RESULTS"),
         ("lanes", "raw.default.api.x"),
         ("lanes", "$JS.API.CONSUMER.MSG.NEXT.RAW.flow-live"),
+        ("lanes", "$JS.API.STREAM.MSG.GET.RAW"),
+        ("requeue", "results.default.dead.requeued"),
+        ("requeue", "dead.persist"),
+        ("requeue", "$JS.API.DIRECT.GET.RAW"),
+        ("requeue", "$JS.API.CONSUMER.CREATE.RESULTS.other"),
         ("keeper", "raw.default.api.x"),
         ("keeper", "$JS.API.STREAM.DELETE.RAW"),
         ("keeper", "$JS.API.STREAM.PURGE.RESULTS"),
@@ -178,6 +183,10 @@ async def test_nobody_listens_to_others(nats_urls: Urls, user: str) -> None:
         ("operator", "commands.default.telegram"),
         ("flow", "dead.normalize"),
         ("lanes", "dead.commands"),
+        ("requeue", "raw.default.telegram.bot"),
+        ("requeue", "bulk.default.files.export"),
+        ("requeue", "commands.default.telegram"),
+        ("requeue", "dead.requeue"),
         ("relay", "results.default.task.created"),
     ],
 )
@@ -194,7 +203,9 @@ async def test_publisher_gets_its_acknowledgement(nats_urls: Urls, user: str, su
         ("flow", Durable.LIVE, "raw.default.api.x"),
         ("flow", Durable.BULK, "bulk.default.files.x"),
         ("lanes", Durable.BURY, "dead.persist"),
+        ("lanes", Durable.ADVISORIES, "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.RAW.flow-live"),
         ("lanes", Durable.COMMANDS, "commands.default.telegram"),
+        ("requeue", Durable.REQUEUE, "results.default.dead.requeued"),
     ],
 )
 async def test_consumer_remakes_its_durable_fetches_and_acknowledges(

@@ -117,6 +117,7 @@ async def test_dead_letter_becomes_a_row_and_an_event(house: House) -> None:
         "stage": "decode",
         "reason": "no raw message",
         "subject": SUBJECT,
+        "tries": 1,
     }
 
 

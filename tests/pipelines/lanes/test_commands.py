@@ -221,6 +221,13 @@ async def test_command_that_cannot_be_buried_now_is_buried_later(house: House) -
     assert len(await house.dead()) == 1
 
 
+async def test_command_that_is_sent_round_again_and_fails_again_is_buried_again(house: House) -> None:
+    unknown = house.done(task=uuid4())
+    await house.press(unknown, unknown)
+    await house.settle()
+    assert len(await house.dead()) == 2
+
+
 async def test_change_and_its_mark_are_one_transaction(house: House) -> None:
     await house.press(house.done())
     await house.settle()
