@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeAlias
 
 import nats
@@ -41,6 +43,7 @@ _DATABASE_OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+_CHECK_SECONDS = 2.0
 _STATEMENT_TIMEOUT = "set statement_timeout = '30s'"
 
 
@@ -88,21 +91,38 @@ async def nats_client(
                 await client.close()
 
 
+class _Pool(AsyncConnectionPool[Connection]):
+    """Cuts a connection off that has been out for too long: a server that stands still would keep its user for ever."""
+
+    held_seconds = 30.0
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109
+        """Give a connection for as long as the block runs, and ``held_seconds`` at most."""
+        async with super().connection(timeout) as conn:
+            with _cut_after(conn, self.held_seconds):
+                yield conn
+
+
 @asynccontextmanager
-async def pool(settings: Settings, role: str, *, size: int = 4) -> AsyncIterator[Pool]:
-    """Open a pool of the role ``read``, ``write`` or ``migrate``; a connection is tried before it is handed out."""
-    async with AsyncConnectionPool(
+async def pool(settings: Settings, role: str, *, size: int = 4, held_seconds: float = 30.0) -> AsyncIterator[Pool]:
+    """Open a pool of the role ``read``, ``write`` or ``migrate``; a connection is tried before it is handed out.
+
+    Who has one for longer than ``held_seconds`` gets an OperationalError, as from a server that has gone.
+    """
+    async with _Pool(
         settings.database(role),
         connection_class=psycopg.AsyncConnection[Any],
         kwargs=_DATABASE_OPTIONS,
         configure=_configure,
-        check=AsyncConnectionPool.check_connection,
+        check=_checked,
         min_size=1,
         max_size=size,
         timeout=5.0,
         open=False,
         name=role,
     ) as opened:
+        opened.held_seconds = held_seconds
         yield opened
 
 
@@ -115,6 +135,29 @@ def connect(settings: Settings, role: str) -> Callable[[], Awaitable[Connection]
         return connection
 
     return open_connection
+
+
+async def _checked(connection: Connection) -> None:
+    with _cut_after(connection, _CHECK_SECONDS):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+@contextmanager
+def _cut_after(connection: Connection, seconds: float) -> Iterator[None]:
+    """Shut a connection's socket when the block takes longer; to cancel the work would wait for the server's word."""
+    timer = asyncio.get_running_loop().call_later(seconds, _cut, connection)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _cut(connection: Connection) -> None:
+    if connection.closed:
+        return
+    _log.warning("postgres: no answer in time, the connection is cut off")
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as twin:
+        twin.shutdown(socket.SHUT_RDWR)
 
 
 async def _configure(connection: Connection) -> None:

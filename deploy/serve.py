@@ -24,6 +24,8 @@ from schemas.sources import NewSource
 
 STATIC = Path(__file__).parent.parent / "api" / "static"
 _GRACE_SECONDS = 3
+_HELD_SECONDS = 8.0
+"""How long a request may hold a connection: with the wait for one, its sender is answered within 15 seconds."""
 
 
 async def api(settings: Settings, stop: asyncio.Event) -> None:
@@ -72,7 +74,7 @@ def _check_source(new: NewSource) -> None:
 async def _door(settings: Settings, stop: asyncio.Event) -> AsyncIterator[ASGIApp]:
     async with (
         links.nats_client(settings, "inlets", closed=stop.set) as nc,
-        links.pool(settings, "write", size=2) as write,
+        links.pool(settings, "write", size=2, held_seconds=_HELD_SECONDS) as write,
         Publisher(nc) as publisher,
     ):
         yield http_inlets(sources=_Sources(write), publisher=publisher)
@@ -82,8 +84,8 @@ async def _door(settings: Settings, stop: asyncio.Event) -> AsyncIterator[ASGIAp
 async def _resources(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Resources]:
     async with (
         links.nats_client(settings, "api", closed=stop.set) as nc,
-        links.pool(settings, "read", size=6) as read,
-        links.pool(settings, "write", size=4) as write,
+        links.pool(settings, "read", size=6, held_seconds=_HELD_SECONDS) as read,
+        links.pool(settings, "write", size=4, held_seconds=_HELD_SECONDS) as write,
         Publisher(nc) as publisher,
     ):
         yield Resources(read=read, write=write, publisher=publisher, nats=nc)

@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 BATCH = 500
 """Messages asked for in one pull, and handed to the flow at once."""
 
+BULK_BATCH = 100
+"""Messages of an import handed to the flow at once: behind so many a fresh one may have to stand, twice over."""
+
 LIVE_ROOM, BULK_ROOM = 2_000, 1_000
 """Messages of each durable that may wait here: enough to overlap pulls, few enough to keep alive."""
 
@@ -138,11 +141,11 @@ class Intake:
         return sum(len(pull.waiting) for pull in self._pulls)
 
     def take(self, limit: int = BATCH) -> list[Delivery]:
-        """Take up to ``limit`` waiting messages, live ones first; never waits."""
+        """Take up to ``limit`` waiting messages, live ones first, then few of an import; never waits."""
         batch: list[Delivery] = []
-        for pull in self._pulls:
+        for pull, most in zip(self._pulls, (limit, min(limit, BULK_BATCH)), strict=True):
             with suppress(IndexError):
-                while len(batch) < limit:
+                while len(batch) < most:
                     batch.append(pull.waiting.popleft())
         if batch:
             self._loop.call_soon_threadsafe(self._kick.set)

@@ -1,6 +1,5 @@
 """The flow's end: Bytewax's face of the committer."""
 
-from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -9,28 +8,28 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from pipelines.bridge import Bridge
 from pipelines.commit import Committer, Item, Stopped
 
-_UNDER_WAY = 2
-"""Batches being committed while the flow works on the next: one in its transaction, one behind it."""
-
 
 class _Commits(StatelessSinkPartition[Item]):
+    """One batch is committed while the flow works on the next; a second one would only wait, and others behind it."""
+
     def __init__(self, bridge: Bridge, committer: Committer) -> None:
         self._bridge = bridge
         self._committer = committer
-        self._under_way: deque[Future[None]] = deque()
+        self._under_way: Future[None] | None = None
 
     def write_batch(self, items: list[Item]) -> None:
-        while self._under_way and (len(self._under_way) >= _UNDER_WAY or self._under_way[0].done()):
-            self._settle_first()  # waits as long as the database is away: that is the back-pressure
-        self._under_way.append(self._bridge.submit(self._committer.commit(items)))
+        self._settle()
+        self._under_way = self._bridge.submit(self._committer.commit(items))
 
     def close(self) -> None:
-        while self._under_way:
-            self._settle_first()
+        self._settle()
 
-    def _settle_first(self) -> None:
-        with suppress(Stopped):  # the database stayed away: what is left is redelivered
-            self._under_way.popleft().result()
+    def _settle(self) -> None:
+        """Wait for the commit that is under way, as long as the database is away: that is the back-pressure."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            with suppress(Stopped):  # the database stayed away: what is left is redelivered
+                under_way.result()
 
 
 class Commits(DynamicSink[Item]):

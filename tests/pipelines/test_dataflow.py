@@ -205,7 +205,7 @@ async def test_two_replicas_share_the_work_and_nothing_is_done_twice(house: Hous
 async def test_stop_while_nothing_can_be_stored_ends_the_flow_in_order(house: House) -> None:
     await house.owner.execute("alter table messages rename to gone")
     async with house.flowing(stop_seconds=0.3) as (intake, running):
-        for number in (1, 2, 3):  # two commits under way, and the flow waits for the first of them
+        for number in (1, 2):  # one commit is under way, and the flow waits for it
 
             async def taken(number: int = number) -> bool:
                 info = await house.admin.jetstream().consumer_info("RAW", Durable.LIVE)

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from deploy import streams
 from pipelines.carry import Delivery
-from pipelines.intake import Intake
+from pipelines.intake import BULK_BATCH, Intake
 from schemas.subjects import Durable
 from tests.waiting import until
 
@@ -68,6 +68,18 @@ async def test_live_messages_come_before_bulk_ones(admin: Client, nats_urls: Cal
     async with intake(nats_urls) as held:
         await until(lambda: held.waiting == 4)
         assert bodies(held.take()) == ["l1", "l2", "b1", "b2"]
+
+
+async def test_import_is_handed_out_in_small_batches_so_that_a_fresh_message_waits_for_few(
+    admin: Client, nats_urls: Callable[[str], str]
+) -> None:
+    await publish(admin, "bulk.default.files.x", *map(str, range(BULK_BATCH + 50)))
+    async with intake(nats_urls) as held:
+        await until(lambda: held.waiting == BULK_BATCH + 50)
+        assert len(held.take()) == BULK_BATCH
+        await publish(admin, "raw.default.api.x", "fresh")
+        await until(lambda: held.waiting == 51)
+        assert bodies(held.take())[0] == "fresh"
 
 
 async def test_every_message_is_taken_once_and_acknowledged(admin: Client, nats_urls: Callable[[str], str]) -> None:

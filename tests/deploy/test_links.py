@@ -1,0 +1,65 @@
+"""deploy/links.py: what only the client's callback hears of is counted; nobody waits for a server that stands still."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from deploy import links
+from deploy.settings import Settings
+from pipelines import metrics
+from tests.waiting import until
+
+
+async def test_refused_subject_is_counted_and_logged(
+    nats_urls: Callable[[str], str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def counted() -> float:
+        value: float = metrics.NATS_ERRORS.labels("inlets")._value.get()
+        return value
+
+    before = counted()
+    async with links.nats_client(
+        Settings(nats_url=SecretStr(nats_urls("inlets"))), "inlets", closed=lambda: None
+    ) as nc:
+        await nc.publish("raw.default.webhook.ci", b"allowed")
+        await nc.flush()
+        assert counted() == before
+        await nc.publish("results.default.task.created", b"refused, and the caller hears nothing of it")
+        await until(lambda: counted() == before + 1, what="the refusal to be counted")
+    assert "permissions violation" in caplog.text.lower()
+
+
+@asynccontextmanager
+async def opened(url: str, *, held_seconds: float) -> AsyncIterator[links.Pool]:
+    """Open a pool of one connection."""
+    base, _, name = url.rpartition("/")
+    settings = Settings(database_url=SecretStr(f"{base}/{name}"))
+    async with links.pool(settings, "read", size=1, held_seconds=held_seconds) as pool:
+        yield pool
+
+
+async def test_connection_that_gets_no_answer_is_cut_off_and_replaced(postgres_urls: dict[str, str]) -> None:
+    async with opened(postgres_urls["read"], held_seconds=0.3) as pool:
+        begun = monotonic()
+        with pytest.raises(psycopg.OperationalError):
+            async with pool.connection() as conn:
+                await conn.execute("select pg_sleep(20)")
+        assert monotonic() - begun < 5
+        async with pool.connection() as conn:
+            assert await (await conn.execute("select 1")).fetchone() == (1,)
+
+
+async def test_connection_that_is_given_back_in_time_is_not_cut_off(postgres_urls: dict[str, str]) -> None:
+    async with opened(postgres_urls["read"], held_seconds=0.3) as pool:
+        async with pool.connection() as conn:
+            first = conn.info.backend_pid
+        begun = monotonic()
+        async with pool.connection() as conn:
+            await conn.execute("select 1")
+        await until(lambda: monotonic() > begun + 0.5, what="the time to pass")
+        async with pool.connection() as conn:
+            assert conn.info.backend_pid == first
