@@ -166,7 +166,7 @@ async def test_same_messages_again_change_nothing(house: House) -> None:
 
 async def test_stop_finishes_all_that_is_held_so_that_nothing_has_to_come_again(house: House) -> None:
     await house.send(*(raw(str(number), TALK) for number in range(1_500)))
-    async with house.flowing() as (intake, _):
+    async with house.flowing(drain_seconds=30) as (intake, _):
         await until(lambda: intake.waiting > 0)
     info = await house.admin.jetstream().consumer_info("RAW", Durable.LIVE)
     assert (info.num_ack_pending, info.num_redelivered) == (0, 0)
