@@ -67,11 +67,17 @@ async def _lanes(
     user: str,
 ) -> None:
     prefix = inbox_prefix(user)
+
+    async def gone() -> None:
+        stop.set()  # for good: the process ends, and is started anew
+
     broker = NatsBroker(
         settings.nats(user),
         inbox_prefix=prefix,
         logger=None,
         graceful_timeout=3.0,
+        error_cb=links.complain(user),
+        closed_cb=gone,
         **links.NATS_OPTIONS,
     )
     for each in attach.values():

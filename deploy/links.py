@@ -44,7 +44,12 @@ _DATABASE_OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 _CHECK_SECONDS = 2.0
-_STATEMENT_TIMEOUT = "set statement_timeout = '30s'"
+# A client that is gone without a word must not keep its locks: the server looks after it, as we do after the server.
+_SESSION = """
+set statement_timeout = '30s'; set idle_in_transaction_session_timeout = '60s';
+set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
+set tcp_user_timeout = 15000
+"""
 
 
 @asynccontextmanager
@@ -56,10 +61,6 @@ async def nats_client(
     ``closed`` is called when the connection is gone for good: the process should end, and be started anew.
     """
     closing = False
-
-    async def failed(error: Exception) -> None:
-        metrics.NATS_ERRORS.labels(user).inc()
-        _log.warning("nats (%s): %s", user, str(error) or repr(error))
 
     async def again() -> None:
         _log.info("nats (%s): connected again", user)
@@ -74,7 +75,7 @@ async def nats_client(
         settings.nats(user),
         name=user,
         inbox_prefix=inbox_prefix(user),
-        error_cb=failed,
+        error_cb=complain(user),
         reconnected_cb=again,
         closed_cb=gone,
         **NATS_OPTIONS,
@@ -87,8 +88,19 @@ async def nats_client(
         try:
             await asyncio.wait_for(client.drain(), _CLOSE_SECONDS)
         except (nats.errors.Error, TimeoutError):
-            with suppress(TypeError):  # nats-py calls a transport that it has set to None when the server is gone
+            # The server is gone: nats-py uses a transport that it has set to None, or that uvloop has closed.
+            with suppress(TypeError, RuntimeError):
                 await client.close()
+
+
+def complain(user: str) -> Callable[[Exception], Awaitable[None]]:
+    """Make the callback that hears of what no caller hears of, such as a refused subject: it is counted and logged."""
+
+    async def failed(error: Exception) -> None:
+        metrics.NATS_ERRORS.labels(user).inc()
+        _log.warning("nats (%s): %s", user, str(error) or repr(error))
+
+    return failed
 
 
 class _Pool(AsyncConnectionPool[Connection]):
@@ -161,4 +173,4 @@ def _cut(connection: Connection) -> None:
 
 
 async def _configure(connection: Connection) -> None:
-    await connection.execute(_STATEMENT_TIMEOUT)
+    await connection.execute(_SESSION)

@@ -197,14 +197,25 @@ def _database(settings: Settings) -> str:
 @contextmanager
 def open_folder() -> Iterator[Path]:
     """Make a folder for what a benchmark writes, and remove it in the end."""
-    folder = Path(tempfile.mkdtemp(prefix="tasktracker-bench-"))
-    folder.chmod(0o711)  # as root, the user that PostgreSQL runs as must be able to pass through
+    folder = make_folder()
     try:
         yield folder
     finally:
-        for link in (path for path in (folder / "postgres", folder / "data" / "postgres") if path.is_symlink()):
-            shutil.rmtree(link.resolve(), ignore_errors=True)  # where its user could not have reached the folder
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
+
+
+def make_folder() -> Path:
+    """Make a folder for what a benchmark writes."""
+    folder = Path(tempfile.mkdtemp(prefix="tasktracker-bench-"))
+    folder.chmod(0o711)  # as root, the user that PostgreSQL runs as must be able to pass through
+    return folder
+
+
+def remove(folder: Path) -> None:
+    """Remove what a benchmark wrote."""
+    for link in (path for path in (folder / "postgres", folder / "data" / "postgres") if path.is_symlink()):
+        shutil.rmtree(link.resolve(), ignore_errors=True)  # where its user could not have reached the folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -57,6 +57,28 @@ def live_tables(report: dict[str, Any]) -> Iterator[str | Table]:
     yield shown
 
 
+def faults_tables(report: dict[str, Any]) -> Iterator[str | Table]:
+    """Show what ``bench faults`` found."""
+    yield head(report["machine"])
+    yield f"seed {report['seed']}: {len(report['order'])} faults in {report['seconds']} s\n"
+    shown = table("fault", *_right("times"), "fault", *_right("times"), "fault", *_right("times"))
+    cells = [cell for name, times in report["faults"].items() for cell in (name, str(times))]
+    for start in range(0, len(cells), 6):
+        shown.add_row(*cells[start : start + 6])
+    yield shown
+    yield (
+        f"\nacknowledged {report['acknowledged']:,}, refused for a while {report['refused']:,}, events "
+        f"{report['events']:,}; lost {report['lost']}, doubled {report['doubled']}, invented {report['invented']}, out "
+        f"of order {report['misplaced']}"
+    )
+    if report["recovery"]["after"]:
+        yield f"longest recovery {report['recovery']['longest']} s, after {report['recovery']['after']}"
+    if report["ended"]:
+        yield "ended by themselves: " + ", ".join(f"{name} {times}" for name, times in report["ended"].items())
+    yield from (f"WRONG: {said}" for said in report["wrong"])
+    yield f"servers' files and logs are in {report['kept']}" if report["kept"] else "nothing is wrong"
+
+
 def head(machine: dict[str, Any]) -> str:
     """Name the machine in a line."""
     said = (f"{name} {machine[name]}" for name in ("python", "postgresql", "nats-server", "bytewax"))

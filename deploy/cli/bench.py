@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import random
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ from deploy.bench import live as living
 from deploy.bench import road as driving
 from deploy.bench import table
 from deploy.bench.counts import Miscounted
+from deploy.bench.faults import run as breaking
+from deploy.bench.peers import contest as comparing
+from deploy.bench.peers.environment import NotThere
+from deploy.bench.peers.table import peers_tables
 from deploy.cli import Told, options, read_settings
 from deploy.cli.terminal import terminal
 
@@ -65,6 +70,57 @@ def live(
     """Measure many pages that watch at once: memory, delay, slow readers, disconnects, a storm of reconnects."""
     plan = living.Plan(clients=clients, per_second=rate, seconds=seconds, pg_bin=read_settings().pg_bin)
     _show(_run(lambda say: living.live(plan, say)), table.live_tables, as_json=as_json)
+
+
+@app.command()
+def faults(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 5.0,
+    seed: Annotated[int | None, typer.Option(help="What decides which fault comes when. [default: a new one]")] = None,
+    only: Annotated[str, typer.Option(help="Names of faults, separated by commas. [default: all]")] = "",
+    as_json: options.Json = False,
+) -> None:
+    """Kill, freeze, cut off and mislead every part under load, and see whether anything is lost or doubled."""
+    plan = breaking.Plan(
+        minutes=minutes,
+        seed=random.SystemRandom().randrange(1, 10**6) if seed is None else seed,
+        only=tuple(name.strip() for name in only.split(",") if name.strip()),
+        pg_bin=read_settings().pg_bin,
+    )
+    try:
+        report = _run(lambda say: breaking.faults(plan, say))
+    except LookupError as error:
+        raise Told(f"--only {only}: {error.args[0]}") from None
+    _show(report, table.faults_tables, as_json=as_json)
+    if report["wrong"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def peers(
+    messages: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="JSON Lines in the import format. [default: the demo's]"),
+    ] = None,
+    count: Annotated[int, typer.Option(min=10, help="Messages of a run; they are repeated under new ids.")] = 5_000,
+    processes: Annotated[str, typer.Option(help="Processes that work at once, a run for each number.")] = "1,2",
+    repeat: Annotated[int, typer.Option(min=1, help="Rounds, of which the medians are shown.")] = 5,
+    only: Annotated[str, typer.Option(help="Names of those who take part, separated by commas. [default: all]")] = "",
+    as_json: options.Json = False,
+) -> None:
+    """Measure other ways to run the same stages beside ours: TaskIQ, FastStream, Celery. Fetches their packages."""
+    plan = comparing.Plan(
+        messages=messages,
+        count=count,
+        processes=_numbers("--processes", processes) or (1,),
+        repeat=repeat,
+        only=tuple(name.strip() for name in only.split(",") if name.strip()),
+        pg_bin=read_settings().pg_bin,
+    )
+    try:
+        report = _run(lambda say: comparing.peers(plan, say))
+    except NotThere as error:
+        raise Told(str(error)) from None
+    _show(report, peers_tables, as_json=as_json)
 
 
 def _run(work: Callable[[driving.Say], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:

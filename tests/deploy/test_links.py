@@ -63,3 +63,10 @@ async def test_connection_that_is_given_back_in_time_is_not_cut_off(postgres_url
         await until(lambda: monotonic() > begun + 0.5, what="the time to pass")
         async with pool.connection() as conn:
             assert conn.info.backend_pid == first
+
+
+async def test_server_looks_after_a_client_that_is_gone_without_a_word(postgres_urls: dict[str, str]) -> None:
+    wanted = {"idle_in_transaction_session_timeout": "1min", "tcp_user_timeout": "15000", "tcp_keepalives_idle": "10"}
+    async with opened(postgres_urls["read"], held_seconds=5) as pool, pool.connection() as conn:
+        shown = {name: await (await conn.execute(f"show {name}".encode())).fetchone() for name in wanted}
+    assert shown == {name: (value,) for name, value in wanted.items()}

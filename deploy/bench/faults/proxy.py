@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager, suppress
 
 
 class Proxy:
-    """Carries bytes between whoever connects to ``port`` and a server, as long as it is let."""
+    """Carries bytes between whoever connects to ``port`` and a server, as long as it is let.
+
+    ``to_port`` may change: new connections go to the new one, as a load balancer does it in a rolling restart.
+    """
 
     def __init__(self, to_port: int) -> None:
         self.port = 0
         self.delay_seconds = 0.0
-        self._to_port = to_port
+        self.to_port = to_port
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -41,7 +44,7 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
         except OSError:
             writer.transport.abort()
             return
@@ -57,13 +60,19 @@ class Proxy:
                     await each.wait_closed()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, RuntimeError):  # RuntimeError: this half was closed meanwhile
+        try:
             while some := await reader.read(65_536):
                 await asyncio.sleep(self.delay_seconds)
                 if self._open.is_set():
                     writer.write(some)
                     await writer.drain()
-            writer.write_eof()
+            if self._open.is_set():
+                writer.write_eof()
+        except RuntimeError:  # this half was closed meanwhile
+            return
+        except OSError:  # whose end was broken off: the other one is told so, else it would wait for a dead process
+            if self._open.is_set():
+                writer.transport.abort()
 
 
 @asynccontextmanager
@@ -87,9 +96,10 @@ async def proxy(to_port: int) -> AsyncIterator[Proxy]:
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
 
 
-FAULTS: dict[str, Callable[[Proxy], None]] = {
+BADNESS: dict[str, Callable[[Proxy], None]] = {
     "delay": lambda link: setattr(link, "delay_seconds", 0.2),
     "cut": Proxy.cut,
     "half-close": Proxy.half_close,
-    "swallow": Proxy.swallow,
+    "black-hole": Proxy.swallow,
 }
+"""What may happen to a link, by name."""
