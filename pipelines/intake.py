@@ -27,7 +27,7 @@ BATCH = 500
 """Messages asked for in one pull, and handed to the flow at once."""
 
 BULK_BATCH = 100
-"""Messages of an import handed to the flow at once: behind so many a fresh one may have to stand, twice over."""
+"""Messages of an import handed to the flow at once: behind two such batches a fresh one may have to stand."""
 
 LIVE_ROOM, BULK_ROOM = 2_000, 1_000
 """Messages of each durable that may wait here: enough to overlap pulls, few enough to keep alive."""
@@ -64,6 +64,10 @@ class _Pull:
             if pull[0] <= 0:
                 del self.out[token]
             break
+
+    def take(self, most: int) -> list[Delivery]:
+        """Hand out the oldest that wait."""
+        return [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
 
     def wants_more(self) -> bool:
         """Say whether there is room for one more pull."""
@@ -141,12 +145,9 @@ class Intake:
         return sum(len(pull.waiting) for pull in self._pulls)
 
     def take(self, limit: int = BATCH) -> list[Delivery]:
-        """Take up to ``limit`` waiting messages, live ones first, then few of an import; never waits."""
-        batch: list[Delivery] = []
-        for pull, most in zip(self._pulls, (limit, min(limit, BULK_BATCH)), strict=True):
-            with suppress(IndexError):
-                while len(batch) < most:
-                    batch.append(pull.waiting.popleft())
+        """Take up to ``limit`` live messages; where none waits, up to ``BULK_BATCH`` of an import. Never waits."""
+        live, bulk = self._pulls
+        batch = live.take(limit) or bulk.take(min(limit, BULK_BATCH))
         if batch:
             self._loop.call_soon_threadsafe(self._kick.set)
         return batch

@@ -6,6 +6,7 @@ import logging
 import random
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -124,9 +125,8 @@ def peers(
 
 
 def _run(work: Callable[[driving.Say], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
-    logging.getLogger(links.__name__).setLevel(logging.ERROR)  # servers that were asked to stop are no news
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=terminal(stderr=True)) as progress:
+    with _hushed(), Progress(*columns, console=terminal(stderr=True)) as progress:
         bar = progress.add_task("starting the servers", total=None)
 
         def say(name: str, done: int, total: int) -> None:
@@ -138,6 +138,18 @@ def _run(work: Callable[[driving.Say], Coroutine[Any, Any, dict[str, Any]]]) -> 
             raise Told("interrupted: nothing is left of it") from None
         except Miscounted as error:
             raise Told(f"the figures are worth nothing: {error}") from error
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Say nothing of servers that were asked to stop: they are no news."""
+    log = logging.getLogger(links.__name__)
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 async def _stoppable(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
