@@ -6,7 +6,6 @@ import logging
 import random
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +13,6 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from deploy import links
 from deploy.bench import live as living
 from deploy.bench import road as driving
 from deploy.bench import table
@@ -24,7 +22,7 @@ from deploy.bench.peers import contest as comparing
 from deploy.bench.peers.environment import NotThere
 from deploy.bench.peers.table import peers_tables
 from deploy.cli import Told, options, read_settings
-from deploy.cli.terminal import terminal
+from deploy.cli.terminal import hushed, terminal
 
 app = typer.Typer(help="Benchmarks, on servers of their own; nothing of yours is touched.", no_args_is_help=True)
 
@@ -126,7 +124,8 @@ def peers(
 
 def _run(work: Callable[[driving.Say], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with _hushed(), Progress(*columns, console=terminal(stderr=True)) as progress:
+    # Servers that were asked to stop are no news.
+    with hushed(logging.ERROR), Progress(*columns, console=terminal(stderr=True)) as progress:
         bar = progress.add_task("starting the servers", total=None)
 
         def say(name: str, done: int, total: int) -> None:
@@ -138,18 +137,6 @@ def _run(work: Callable[[driving.Say], Coroutine[Any, Any, dict[str, Any]]]) -> 
             raise Told("interrupted: nothing is left of it") from None
         except Miscounted as error:
             raise Told(f"the figures are worth nothing: {error}") from error
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """Say nothing of servers that were asked to stop: they are no news."""
-    log = logging.getLogger(links.__name__)
-    before = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 async def _stoppable(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

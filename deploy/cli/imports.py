@@ -23,7 +23,7 @@ from connectors.publish import Publisher
 from deploy import links
 from deploy.cli import Told, options, read_settings
 from deploy.cli.reach import reach
-from deploy.cli.terminal import harmless, terminal
+from deploy.cli.terminal import harmless, hushed, terminal
 from deploy.settings import Settings
 from pipelines.burial import bury, letter
 from pipelines.store import imports, sources
@@ -63,10 +63,10 @@ def import_(
     """Import messages from JSON Lines, mbox or eml. Broken off, it goes on; the same again adds nothing."""
     settings = reach(read_settings(data=data))
     console = terminal(stderr=True)
-    logging.getLogger(links.__name__).setLevel(logging.CRITICAL)  # what it goes through is told once, at the end
     reader = Files(workspace=_slug("--workspace", workspace), source=_slug("--source", source), format=form)
     try:
-        report = asyncio.run(_import(settings, reader, path, console, wait=wait))
+        with hushed(logging.CRITICAL):  # what it goes through is told once, at the end
+            report = asyncio.run(_import(settings, reader, path, console, wait=wait))
     except UnknownFormat as error:
         raise Told(f"{error}: say how it is written with --as {'|'.join(Format)}") from error
     except KeyboardInterrupt:

@@ -1,7 +1,9 @@
 """How the commands write: readable on a terminal, in a file and through a pipe, whatever a message holds."""
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from rich.console import Console
@@ -68,3 +70,15 @@ def _bracketed(line: Text) -> Text:
             plain += f"{line.plain[end : span.start]}«{line.plain[span.start : span.end]}»"
             end = span.end
     return Text(plain + line.plain[end:])
+
+
+@contextmanager
+def hushed(level: int) -> Iterator[None]:
+    """Let the links to the servers say only what is as grave as ``level``, while the block runs."""
+    log = logging.getLogger("deploy.links")
+    before = log.level
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
