@@ -141,7 +141,11 @@ class Stack:
         asyncio.run(self._declare_streams())
 
     async def _declare_streams(self) -> None:
-        client = await nats.connect(self.settings.nats("admin"), connect_timeout=5, max_reconnect_attempts=3)
+        async def unheard(_: Exception) -> None:
+            """Let the caller hear of it: nats-py would print it."""
+
+        url = self.settings.nats("admin")
+        client = await nats.connect(url, connect_timeout=5, max_reconnect_attempts=3, error_cb=unheard)
         try:
             await streams.declare(client.jetstream(timeout=10), raw_max_bytes=self.settings.raw_max_bytes)
         finally:

@@ -211,7 +211,9 @@ class Supervisor:
             wait = 1.0
 
     def _fail(self, error: Exception) -> None:
-        self._failure = self._failure or error
+        """Stop because of an error; what fails while all is being stopped fails because of that, and is no news."""
+        if not self._stop_asked.is_set():
+            self._failure = error
         self.stop()
 
     def _say(self, name: str, line: str) -> None:

@@ -168,9 +168,13 @@ async def test_stop_finishes_all_that_is_held_so_that_nothing_has_to_come_again(
     await house.send(*(raw(str(number), TALK) for number in range(1_500)))
     async with house.flowing(drain_seconds=30) as (intake, _):
         await until(lambda: intake.waiting > 0)
-    info = await house.admin.jetstream().consumer_info("RAW", Durable.LIVE)
-    assert (info.num_ack_pending, info.num_redelivered) == (0, 0)
-    assert await house.count("messages") + (info.num_pending or 0) == 1_500
+
+    async def settled() -> bool:  # NATS applies acknowledgements after it has received them
+        info = await house.admin.jetstream().consumer_info("RAW", Durable.LIVE)
+        assert info.num_redelivered == 0
+        return info.num_ack_pending == 0 and await house.count("messages") + (info.num_pending or 0) == 1_500
+
+    await until(settled, what="all that was held to be stored and acknowledged")
 
 
 async def test_stop_in_a_hurry_finishes_what_is_in_the_flow_and_leaves_the_rest_to_the_next(house: House) -> None:

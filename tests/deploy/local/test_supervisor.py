@@ -1,12 +1,15 @@
 """Started in order, restarted, stopped in reverse order: with small programs as services."""
 
+import asyncio
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 
 import anyio
 import pytest
@@ -177,6 +180,22 @@ async def test_error_after_the_start_stops_all_and_is_raised(notes: Notes, journ
     with pytest.raises(LookupError, match="no such source"):
         await Supervisor([notes.faithful("store")], journal).run(on_ready)
     assert notes.lines == ["start store", "end store"]
+
+
+async def test_what_fails_because_all_is_being_stopped_is_no_failure(notes: Notes, journal: Journal) -> None:
+    looking, stopped = Event(), Event()
+
+    def ready(_: int) -> bool:
+        looking.set()
+        stopped.wait(10)
+        raise OSError("the server has gone")
+
+    supervisor = Supervisor([replace(notes.faithful("store"), ready=ready)], journal)
+    running = asyncio.create_task(supervisor.run())
+    await until(looking.is_set)
+    supervisor.stop()
+    stopped.set()
+    await asyncio.wait_for(running, 20)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
