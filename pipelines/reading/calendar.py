@@ -41,6 +41,34 @@ _NUMBERS = (
 )
 
 
+_ORDINALS = (
+    "first|перш{}|перв{}",
+    "second|друг{}|втор{}",
+    "third|треть{}|трет{}",
+    "fourth|четв[её]рт{}",
+    "fifth|п'ят{}|пят{}",
+    "sixth|шост{}|шест{}",
+    "seventh|сьом{}|седьм{}",
+    "eighth|восьм{}",
+    "ninth|дев'ят{}|девят{}",
+    "tenth|десят{}",
+    "eleventh|одинадцят{}|одиннадцат{}",
+    "twelfth|дванадцят{}|двенадцат{}",
+    "thirteenth|тринадцят{}|тринадцат{}",
+    "fourteenth|чотирнадцят{}|четырнадцат{}",
+    "fifteenth|п'ятнадцят{}|пятнадцат{}",
+    "sixteenth|шістнадцят{}|шестнадцат{}",
+    "seventeenth|сімнадцят{}|семнадцат{}",
+    "eighteenth|вісімнадцят{}|восемнадцат{}",
+    "nineteenth|дев'ятнадцят{}|девятнадцат{}",
+    "twentieth|двадцят{}|двадцат{}",
+)
+_ENDING = "(?:ого|ому|ий|е|его|ему|ьего|ьему|ье|ое|ым|ой|а|я|ья|ої|у|ую)"
+_TWENTY = r"(?:twenty|двадцять|двадцать)[ -]"
+_THIRTIETH = f"thirtieth|тридцят{_ENDING}|тридцат{_ENDING}"
+_THIRTY = r"(?:thirty|тридцять|тридцать)[ -]"
+
+
 def _either(words: tuple[str, ...]) -> str:
     return "(?:" + "|".join(words) + ")"
 
@@ -49,8 +77,14 @@ MONTH = _either(_MONTHS)
 WEEKDAY = _either(_WEEKDAYS)
 NUMBER = r"(?:\d{1,3}|" + _either(_NUMBERS) + ")"
 
-_MONTH_NAMES, _WEEKDAY_NAMES, _NUMBER_NAMES = (
-    tuple(re.compile(words) for words in table) for table in (_MONTHS, _WEEKDAYS, _NUMBERS)
+_ORDINAL_WORDS = tuple(words.replace("{}", _ENDING) for words in _ORDINALS)
+ORDINAL = (
+    f"(?:{_TWENTY}{_either(_ORDINAL_WORDS[:9])}|{_THIRTY}{_either(_ORDINAL_WORDS[:1])}|{_THIRTIETH}"
+    f"|{_either(_ORDINAL_WORDS)})"
+)
+
+_MONTH_NAMES, _WEEKDAY_NAMES, _NUMBER_NAMES, _ORDINAL_NAMES = (
+    tuple(re.compile(words) for words in table) for table in (_MONTHS, _WEEKDAYS, _NUMBERS, _ORDINAL_WORDS)
 )
 
 
@@ -67,6 +101,47 @@ def weekday(word: str) -> int:
 def number(word: str) -> int:
     """Read a small number, in digits or in words."""
     return int(word) if word.isdecimal() else _place(word, _NUMBER_NAMES) + 1
+
+
+def ordinal(words: str) -> int:
+    """Read an ordinal up to 31, in words.
+
+    >>> ordinal("twenty-first"), ordinal("двадцять четвертого"), ordinal("тридцатого")
+    (21, 24, 30)
+    """
+    tens, _, unit = words.replace("-", " ").rpartition(" ")
+    if tens:
+        return (20 if tens.startswith(("twen", "двад")) else 30) + _place(unit, _ORDINAL_NAMES) + 1
+    return 30 if re.fullmatch(_THIRTIETH, unit) else _place(unit, _ORDINAL_NAMES) + 1
+
+
+def day_of_month(today: date, day: int) -> date:
+    """Find the next such day of a month, today included, in a month that has it.
+
+    >>> str(day_of_month(date(2024, 5, 20), 15)), str(day_of_month(date(2024, 4, 5), 31))
+    ('2024-06-15', '2024-05-31')
+    """
+    for months in range(3):
+        first = add_months(today.replace(day=1), months)
+        if day <= month_end(first).day and first.replace(day=day) >= today:
+            return first.replace(day=day)
+    raise ValueError(f"no month has a day {day}")
+
+
+def nth_weekday(year: int, in_month: int, day: int, nth: int) -> date:
+    """Find the nth such day of the week in a month; 0: its last.
+
+    >>> str(nth_weekday(2013, 10, 1, 1)), str(nth_weekday(2014, 3, 6, 0))
+    ('2013-10-01', '2014-03-30')
+    """
+    first = date(year, in_month, 1)
+    if nth == 0:
+        last = month_end(first)
+        return last - timedelta(days=(last.weekday() - day) % 7)
+    found = first + timedelta(days=(day - first.weekday()) % 7 + 7 * (nth - 1))
+    if found.month != in_month:
+        raise ValueError("the month has fewer")
+    return found
 
 
 def on_weekday(today: date, day: int, *, next_week: bool = False) -> date:

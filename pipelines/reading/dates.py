@@ -8,18 +8,22 @@ from typing import NamedTuple
 from pipelines.reading.calendar import (
     MONTH,
     NUMBER,
+    ORDINAL,
     WEEKDAY,
     add_months,
+    day_of_month,
     month,
     month_end,
+    nth_weekday,
     number,
     on_weekday,
+    ordinal,
     weekday,
 )
 
 _NEXT = r"next|наступн\w{1,3}|следующ\w{1,3}"
 _THIS = r"this|coming|the|цього|цієї|цю|этот|этой|эту|этого"
-_ON = rf"(?:(?:{WEEKDAY}),? )?"
+_ON = rf"(?:(?P<on>{WEEKDAY}),? )?"
 _FORGOTTEN = timedelta(days=60)
 """A day of this year that is so long past was meant for the next year; a nearer one is past."""
 
@@ -53,10 +57,46 @@ def _slashed(match: re.Match[str], today: date) -> date | None:
 
 
 def _named(match: re.Match[str], today: date) -> date | None:
-    return _in_year(int(match["d"]), month(match["m"]), match["y"], today)
+    day = int(match["d"]) if match["d"].isdecimal() else ordinal(match["d"])
+    found = _in_year(day, month(match["m"]), match["y"], today)
+    on = match.groupdict().get("on")
+    if on is None or match["y"] or found.weekday() == weekday(on):
+        return found
+    # "Fri, Jul 18" said in 2013 is that of 2014; where no near year fits, one of the two is a mistake.
+    later = found.replace(year=found.year + 1)
+    return later if later.weekday() == weekday(on) else None
 
 
-def _in_year(day: int, in_month: int, year: str | None, today: date) -> date | None:
+def _of_month(match: re.Match[str], today: date) -> date:
+    return day_of_month(today, int(match["d"]))
+
+
+def _nth(match: re.Match[str], today: date) -> date | None:
+    which = 0 if match["nth"].startswith(("last", "останн", "последн")) else ordinal(match["nth"])
+    in_month, year = month(match["m"]), int(match["y"] or today.year)
+    if match["w"]:
+        found = nth_weekday(year, in_month, weekday(match["w"]), which)
+        if found < today and not match["y"]:
+            found = nth_weekday(year + 1, in_month, weekday(match["w"]), which)
+        return found
+    return month_end(date(year, in_month, 1)) if which == 0 else None
+
+
+def _hence(match: re.Match[str], today: date) -> date:
+    if match["fortnight"]:
+        return today + timedelta(weeks=2)
+    return _counted(match, today)
+
+
+def _after_next(match: re.Match[str], today: date) -> date:
+    return on_weekday(today, weekday(match["w"])) + timedelta(weeks=1)
+
+
+def _this_week(match: re.Match[str], today: date) -> date:
+    return today + timedelta(days=weekday(match["w"]) - today.weekday())
+
+
+def _in_year(day: int, in_month: int, year: str | None, today: date) -> date:
     if year:
         return date(int(year) + (2000 if len(year) == 2 else 0), in_month, day)
     found = date(today.year, in_month, day)
@@ -70,8 +110,6 @@ def _weekday(match: re.Match[str], today: date) -> date:
 
 def _counted(match: re.Match[str], today: date) -> date:
     count, unit = number(match["n"] or "1"), match["u"]
-    if unit.startswith(("h", "год", "час")):
-        return today + timedelta(days=count // 24)
     if unit.startswith(("w", "т", "не")):
         return today + timedelta(weeks=count)
     if unit.startswith(("m", "м")):
@@ -110,11 +148,33 @@ _GRAMMAR: tuple[tuple[str, Resolve, float], ...] = (
         _named,
         1.0,
     ),
+    (rf"(?:the )?(?P<d>{ORDINAL})(?: of)? (?P<m>{MONTH})(?:,? (?P<y>20\d\d)(?!\d))?", _named, 1.0),
+    (
+        rf"(?:the )?(?P<nth>first|second|third|fourth|last|перш\w{{1,3}}|друг\w{{1,3}}|трет\w{{1,3}}|перв\w{{1,3}}"
+        rf"|втор\w{{1,3}}|останн\w{{1,3}}|последн\w{{1,3}}) (?:(?P<w>{WEEKDAY})|day|день|дня) "
+        rf"(?:of |in |у |в )?(?P<m>{MONTH})(?: (?P<y>20\d\d))?",
+        _nth,
+        0.9,
+    ),
+    (r"the (?P<d>\d{1,2})(?! ?[:/%.-]?\w)", _of_month, 0.7),
+    (
+        r"(?:the )?(?P<d>\d{1,2})(?:st|nd|rd|th|-?(?:го|те|е)| числа)(?! (?:last |day\b|of\b|floor|line|time))",
+        _of_month,
+        0.85,
+    ),
+    (
+        rf"(?:(?P<fortnight>a fortnight)|(?P<n>{NUMBER}) (?P<u>days?|weeks?|months?)) "
+        r"(?:hence|from (?:right )?(?:now|today))",
+        _hence,
+        0.95,
+    ),
+    (rf"(?P<w>{WEEKDAY}) of this week", _this_week, 0.9),
+    (rf"(?P<w>{WEEKDAY}) (?:after next|після наступн\w{{2,3}}|после следующ\w{{2,3}})", _after_next, 0.9),
     (r"(?:the )?day after tomorrow|післязавтра|послезавтра", _after(2), 1.0),
     (r"tomorrow|tmrw|tmr|завтра(?:шн\w{1,4} дня)?", _after(1), 1.0),
-    (r"today|tonight|сьогодні|сегодня", _after(0), 1.0),
+    (r"today|tonight|this (?:morning|afternoon|evening)|сьогодні|сегодня", _after(0), 1.0),
     (
-        rf"(?:the |close of |end of (?:the )?|cob|eod|eow|eom|кінц[яюі] |конц[аеу] )(?:(?P<next>{_NEXT}) "
+        rf"(?:(?:the )?(?:close|end) of (?:the )?|cob|eod|eow|eom|кінц[яюі] |конц[аеу] )(?:(?P<next>{_NEXT}) "
         rf"|(?:{_THIS}) )?(?P<u>day|business|week|month|дня|тижня|місяця|недели|месяца)",
         _end,
         0.9,
@@ -131,8 +191,8 @@ _GRAMMAR: tuple[tuple[str, Resolve, float], ...] = (
 )
 _AHEAD = (
     rf"(?:in|within|через|протягом|в течение|за) (?:the next |about )?(?:(?P<n>{NUMBER}) )?"
-    r"(?P<u>hours?|days?|weeks?|months?|годин\w{0,2}|дн[іяі]\w{0,2}|день|дней|дня|тиж\w{2,4}|тижд\w{1,4}"
-    r"|недел\w{1,3}|місяц\w{0,3}|месяц\w{0,3}|час\w{0,3})"
+    r"(?P<u>days?|weeks?|months?|дн[іяі]\w{0,2}|день|дней|дня|тиж\w{2,4}|тижд\w{1,4}"
+    r"|недел\w{1,3}|місяц\w{0,3}|месяц\w{0,3})"
 )
 
 _PHRASES: tuple[tuple[re.Pattern[str], Resolve, float], ...] = tuple(

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from operator import itemgetter
 
+from pipelines.reading.calendar import MONTH, WEEKDAY
+from pipelines.reading.clock import soon, time_at
 from pipelines.reading.dates import Named, ahead, day_at
 from pipelines.reading.text import fold, mask, sentences
 from schemas.tasks import Found
@@ -21,11 +23,18 @@ _BY = re.compile(
     r"|не пізніше|не позднее|не позже|дедлайн:?|(?:крайній )?термін:?|строк:?|срок:?|до"
     r"|(?P<weak>until|till|before|на|к|ко)) (?:the )?"
 )
+_PREPOSITION = re.compile(r"(?:at|on|for|in|в|у|во|о|об|к|ко) ")
+_AT = re.compile(r"(?<![\w-])(?:at|before|о|об|в|к|до) (?=\d|noon|mid|оп|пол)")
+_BESIDE = re.compile(
+    rf"(?:[\d/.](?:st|nd|rd|th)?|\b(?:{WEEKDAY}|{MONTH}|tomorrow|tmrw|післязавтра|послезавтра|завтра)),? "
+    r"(?:at |before |о |об |в |к |до )?\Z"
+)
 _BARE = re.compile(
     r"(?<![\w-])(?:on |у |в |во )?(?=(?:the day after|tomorrow|tmrw|today|tonight|eod|eow|cob|next|this|наступн"
     r"|следующ"
     r"|завтра|післязавтра|послезавтра|сьогодні|сегодня|цього|этой|mon|tue|wed|thu|fri|понед|вівтор|вторник|серед|сред"
-    r"|четвер|п'ятниц|пятниц)|(?<=on )\d|(?<=on )[a-z]{3})"
+    r"|четвер|п'ятниц|пятниц"
+    r"|sat(?:urday)?\b|sun(?:day)?\b|субот|суббот|неділ[юі]|воскрес)|(?<=on )\d|(?<=on )[a-z]{3})"
 )
 _ASKED = re.compile(
     r"\b(?:please|pls|plz|can (?:you|we|someone|somebody)|could (?:you|we|someone)|would you|needs? to|must|have to"
@@ -67,11 +76,11 @@ def due_date(text: str, sent_at: datetime, zone: tzinfo) -> Found[date] | None:
     None when no day is named, when it is past, or when in doubt (05/12, a date in a log line).
     """
     try:
-        today = sent_at.astimezone(zone).date()
+        now = sent_at.astimezone(zone)
     except OverflowError:
         return None
     folded = fold(mask(text[:_SEEN]))
-    read = [found for part in sentences(folded) for found in _read(folded[slice(*part)], part.start, today)]
+    read = [found for part in sentences(folded) for found in _read(folded[slice(*part)], part.start, now)]
     if not read:
         return None
     day, confidence, span = max(read, key=itemgetter(1))
@@ -79,20 +88,44 @@ def due_date(text: str, sent_at: datetime, zone: tzinfo) -> Found[date] | None:
     return Found(day, round(confidence, 3), f'says "{words}"', span)
 
 
-def _read(sentence: str, offset: int, today: date) -> Iterator[_Read]:
+def _read(sentence: str, offset: int, now: datetime) -> Iterator[_Read]:
     """Read each deadline of one sentence; ``offset`` is where in the text it starts."""
-    asked, told = _ASKED.search(sentence) is not None, _TOLD.search(sentence) is not None
+    asked, told, today = _ASKED.search(sentence) is not None, _TOLD.search(sentence) is not None, now.date()
     found = [
-        (match.start(), day_at(sentence, match.end(), today), 0.95)
+        (match.start(), _named(sentence, match, now), 0.95)
         for match in _BY.finditer(sentence)
         if asked or not (told or match["weak"])
     ]
     if asked and not told:
         found += ((named.start, named, 0.85) for named in ahead(sentence, today))
+        found += ((start, Named(day, start, end, 0.9), 0.85) for day, start, end in soon(sentence, now))
         found += ((match.start(), day_at(sentence, match.end(), today), 0.75) for match in _BARE.finditer(sentence))
+        found += ((match.start(), _timed(sentence, match.end(), now), 0.7) for match in _AT.finditer(sentence))
     for start, named, sure in found:
         if named is not None and _sound(sentence, start, named, today):
             yield named.day, sure * named.confidence, Span(start + offset, named.end + offset)
+
+
+def _named(sentence: str, by: re.Match[str], now: datetime) -> Named | None:
+    """Read the day or the time of the day behind a word of deadline."""
+    place = _PREPOSITION.match(sentence, by.end())
+    start = place.end() if place else by.end()
+    if place and place[0] in ("о ", "об ") and (timed := _timed(sentence, start, now)):
+        return timed  # о 10.10 is a time, до 10.10 a day
+    article = start - 4 if sentence.startswith("the ", start - 4) else start
+    return day_at(sentence, start, now.date()) or day_at(sentence, article, now.date()) or _timed(sentence, start, now)
+
+
+def _timed(sentence: str, start: int, now: datetime) -> Named | None:
+    """Read a time of the day, unless a day stands beside it, which then is the day."""
+    found = time_at(sentence, start, now)
+    if found is None or _BESIDE.search(sentence[:start]):
+        return None
+    day, end = found
+    place = _PREPOSITION.match(sentence, end + 1)
+    if named := day_at(sentence, place.end() if place else end + 1, now.date()):
+        return named
+    return Named(day, start, end, 0.85)
 
 
 def _sound(sentence: str, start: int, named: Named, today: date) -> bool:
