@@ -21,6 +21,8 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "doctor": ("doctor:doctor", {}),
     "reconcile": ("reconcile:reconcile", {}),
     "classify": ("classify:classify", {}),
+    "evaluate": ("evaluate:evaluate", {}),
+    "train": ("train:train", {}),
     "bench": ("bench:app", {}),
     "test": ("test:test", {"context_settings": _ANY}),
 }

@@ -2,12 +2,13 @@
 
 from math import exp
 from operator import itemgetter
+from typing import TypeAlias
 
 from pipelines.judges.cues import Cue
 from pipelines.judges.english import ENGLISH_MATTERS
 from pipelines.judges.english_talk import ENGLISH_TALK
 from pipelines.judges.russian import RUSSIAN
-from pipelines.judges.signs import QUESTION_MARK, signs
+from pipelines.judges.signs import QUESTION_MARK, SIGNS, signs
 from pipelines.judges.ukrainian import UKRAINIAN
 from pipelines.reading.phrases import Phrases
 from pipelines.reading.text import fold, mask
@@ -34,7 +35,14 @@ _DOUBT = 0.68
 
 _QUOTED_WORDS = 3
 
-_CUES: Phrases[Cue] = Phrases((cue, cue.phrases) for cue in (*ENGLISH_MATTERS, *ENGLISH_TALK, *UKRAINIAN, *RUSSIAN))
+_SPOKEN = (*ENGLISH_MATTERS, *ENGLISH_TALK, *UKRAINIAN, *RUSSIAN)
+_PHRASES: Phrases[Cue] = Phrases((cue, cue.phrases) for cue in _SPOKEN)
+
+CUES: tuple[Cue, ...] = (*_SPOKEN, *SIGNS)
+"""All that may be heard in a message."""
+
+Heard: TypeAlias = list[tuple[Cue, Span | None]]
+"""Cues, each with its words; None: the message as a whole."""
 
 # Of two categories that weigh the same, the one whose being missed costs more.
 _ORDER = (Category.BUG, Category.CHORE, Category.FEATURE, Category.IMPROVEMENT, Category.QUESTION, Category.NOISE)
@@ -51,8 +59,8 @@ def judge(batch: list[Message]) -> list[Verdict]:
 def _judge(text: str) -> Verdict:
     text = text[:_SEEN]
     masked = mask(text)
-    heard = [*_CUES.find(fold(masked)), *signs(text, masked)]
-    weights = _weigh(heard, len(text))
+    heard = hear(text, masked, fold(masked))
+    weights = weigh(heard, len(text))
     ranked = sorted(((weights.get(category, 0.0), category) for category in _ORDER), key=itemgetter(0), reverse=True)
     (most, category), (next_most, _) = ranked[:2]
     confidence = _confidence(most - next_most)
@@ -68,7 +76,12 @@ def _judge(text: str) -> Verdict:
     )
 
 
-def _weigh(heard: list[tuple[Cue, Span | None]], length: int) -> dict[Category, float]:
+def hear(text: str, masked: str, folded: str) -> Heard:
+    """Find the cues of a text; ``masked`` is it without code, quotes and links, ``folded`` that in small letters."""
+    return [*_PHRASES.find(folded), *signs(text, masked)]
+
+
+def weigh(heard: Heard, length: int) -> dict[Category, float]:
     """Add up the weights; each further cue of a category counts half of the one before it."""
     asked = any(cue.form for cue, _ in heard)
     about_work = any(cue.category in _MATTERS and cue.weight >= 1.5 for cue, _ in heard)
@@ -100,7 +113,7 @@ def _alternatives(ranked: list[tuple[float, Category]], rest: float) -> tuple[Al
     )
 
 
-def _reason(text: str, category: Category, heard: list[tuple[Cue, Span | None]]) -> str:
+def _reason(text: str, category: Category, heard: Heard) -> str:
     """Say in a sentence what was heard, with the words themselves."""
     spoke = sorted((item for item in heard if item[0].category is category), key=lambda item: -item[0].weight)
     if not spoke:

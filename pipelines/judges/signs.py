@@ -20,6 +20,8 @@ QUESTION_MARK = Cue(Category.QUESTION, 1.3, "ends in a question mark", "")
 _TOO_SHORT = Cue(Category.NOISE, 1, "is too short to ask for work", "")
 _WORDLESS = Cue(Category.NOISE, 5, "has no words", "")
 
+SIGNS = (_TRACED, QUESTION_MARK, _TOO_SHORT, _WORDLESS)
+
 
 def signs(text: str, masked: str) -> Iterator[tuple[Cue, Span | None]]:
     """Find what the shape says; ``masked`` is the text without its code, quotes and links.

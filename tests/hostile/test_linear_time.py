@@ -26,7 +26,7 @@ SEEN = {
 }
 """The most characters that an expression is ever shown, where its module says so just before."""
 
-TABLES = ("pipelines.judges.rules._CUES", "pipelines.reading.priority._PHRASES", "pipelines.reading.calendar._")
+TABLES = ("pipelines.judges.rules._PHRASES", "pipelines.reading.priority._PHRASES", "pipelines.reading.calendar._")
 """Hundreds of expressions of words alone, looked for near one of these words only: texts of their own are enough."""
 
 LOOKED_AT = 8

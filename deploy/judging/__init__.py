@@ -1,0 +1,1 @@
+"""How the linear judge is made and measured."""
