@@ -53,6 +53,13 @@ async def test_connection_that_gets_no_answer_is_cut_off_and_replaced(postgres_u
             assert await (await conn.execute("select 1")).fetchone() == (1,)
 
 
+async def test_without_the_cut_it_would_be_waited_for(postgres_urls: dict[str, str]) -> None:
+    async with opened(postgres_urls["read"], held_seconds=20) as pool, pool.connection() as conn:
+        begun = monotonic()
+        await conn.execute("select pg_sleep(1)")
+        assert monotonic() - begun >= 1
+
+
 async def test_connection_that_is_given_back_in_time_is_not_cut_off(postgres_urls: dict[str, str]) -> None:
     async with opened(postgres_urls["read"], held_seconds=0.3) as pool:
         async with pool.connection() as conn:
